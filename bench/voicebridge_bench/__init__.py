@@ -1,0 +1,1 @@
+"""voicebridge-bench: what turns claims into figures on the owner's own hardware."""

@@ -1,0 +1,1 @@
+"""Microphone, files, standard input, resampling and the ring."""

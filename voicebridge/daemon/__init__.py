@@ -1,0 +1,1 @@
+"""Composition root, lifecycle, logging and systemd."""

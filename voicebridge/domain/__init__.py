@@ -1,0 +1,1 @@
+"""Plain data and ports: what the parts say to each other."""

@@ -1,0 +1,91 @@
+"""Errors: one base, one subclass for each part; each says what happened, to what, and what to do about it."""
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """Exit statuses of the commands (documented in docs/operations.md); sysexits.h where one fits."""
+
+    OK = 0
+    FAILURE = 1
+    """A check found something wrong, or nothing was found."""
+    USAGE = 2
+    INPUT = 65
+    """EX_DATAERR: an audio file or stream that cannot be read."""
+    NO_INPUT = 66
+    """EX_NOINPUT: a file or device that does not exist."""
+    UNAVAILABLE = 69
+    """EX_UNAVAILABLE: a device, model or hub that cannot be had now."""
+    INTERNAL = 70
+    """EX_SOFTWARE: our mistake; a traceback was logged."""
+    STORE = 74
+    """EX_IOERR: the database or the spool."""
+    BUSY = 75
+    """EX_TEMPFAIL: another process holds the state directory."""
+    SETTINGS = 78
+    """EX_CONFIG: the settings."""
+    STUCK = 86
+    """A call that could not be cancelled outlived its deadline; the process left so that it can be started again."""
+    INTERRUPTED = 130
+    """Ended by Ctrl-C before its work was done."""
+
+
+class VoicebridgeError(Exception):
+    """Something the user can do something about.
+
+    ``message`` says what happened and to what; ``advice`` says what to do.
+    """
+
+    exit_code: ClassVar[ExitCode] = ExitCode.FAILURE
+
+    def __init__(self, message: str, advice: str = "", *, exit_code: ExitCode | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+        self.code = self.exit_code if exit_code is None else exit_code
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}".rstrip()
+
+
+class SettingsError(VoicebridgeError):
+    """Settings that cannot be read or are not valid."""
+
+    exit_code = ExitCode.SETTINGS
+
+
+class AudioError(VoicebridgeError):
+    """A device, file or stream that gives no audio."""
+
+    exit_code = ExitCode.INPUT
+
+
+class DeviceError(AudioError):
+    """A microphone that does not exist or cannot be opened."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class DetectorError(VoicebridgeError):
+    """Voice activity detection that cannot run."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class SpeechError(VoicebridgeError):
+    """A speech engine or model that cannot be used."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class StoreError(VoicebridgeError):
+    """A database or spool that cannot be used."""
+
+    exit_code = ExitCode.STORE
+
+
+class StoreBusyError(StoreError):
+    """A database that another process holds for now; trying again may help."""
+
+    exit_code = ExitCode.BUSY

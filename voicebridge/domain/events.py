@@ -1,0 +1,89 @@
+"""What the pipeline announces. Announced means published after its commit."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from voicebridge.domain.audio import Gap
+from voicebridge.domain.utterance import PendingUtterance, UtteranceRecord
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """Speech began; the utterance is open."""
+
+    start_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechDiscarded:
+    """What began as speech was shorter than the minimum; nothing is stored."""
+
+    start_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceStored:
+    """An utterance was committed as pending, with its audio."""
+
+    pending: PendingUtterance
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceSettled:
+    """An utterance was committed as done, rejected or failed."""
+
+    record: UtteranceRecord
+
+
+@dataclass(frozen=True, slots=True)
+class GapNoted:
+    """Audio was lost."""
+
+    gap: Gap
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureChanged:
+    """The source was lost or came back; ``detail`` is a sentence for people."""
+
+    hearing: bool
+    source: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReady:
+    """The engine is loaded."""
+
+    engine: str
+    model: str
+    load_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFailed:
+    """The engine could not be loaded; utterances are kept as pending."""
+
+    engine: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreChanged:
+    """The store stopped taking what it is given (``detail`` says why), or takes it again."""
+
+    working: bool
+    detail: str
+
+
+Event: TypeAlias = (
+    SpeechStarted
+    | SpeechDiscarded
+    | UtteranceStored
+    | UtteranceSettled
+    | GapNoted
+    | CaptureChanged
+    | EngineReady
+    | EngineFailed
+    | StoreChanged
+)

@@ -1,0 +1,206 @@
+"""Ports: what the pipeline needs of the parts around it, named for the need."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from voicebridge.domain.audio import Frame, Gap, GapReason, Samples, Span
+from voicebridge.domain.events import Event
+from voicebridge.domain.timeline import Anchor
+from voicebridge.domain.utterance import (
+    EndedUtterance,
+    Outcome,
+    PendingUtterance,
+    Transcript,
+    UtteranceKey,
+    UtteranceRecord,
+)
+
+
+class BlockSink(Protocol):
+    """Where a source puts what it captures; one writer."""
+
+    def write(self, block: Samples) -> None:
+        """Take a block, shape (n,). Never blocks."""
+        ...
+
+    def write_gap(self, samples: int, reason: GapReason) -> None:
+        """Advance the sample index over audio that was lost."""
+        ...
+
+    def wait_for_room(self, samples: int, timeout_seconds: float) -> bool:
+        """Wait until a block of this size overtakes no reader; for sources that can wait (files, standard input)."""
+        ...
+
+    def close(self) -> None:
+        """Say that nothing more will come."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What a source is: ``name`` for people, and whether its samples arrive at the pace of time."""
+
+    kind: str
+    """``microphone``, ``file`` or ``stdin``."""
+    name: str
+    paced: bool
+
+
+class Source(Protocol):
+    """Where audio comes from."""
+
+    @property
+    def info(self) -> SourceInfo:
+        """What it is."""
+        ...
+
+    def start(self, sink: BlockSink) -> None:
+        """Begin to deliver from a thread of its own. Raises AudioError when it cannot begin."""
+        ...
+
+    def stop(self) -> None:
+        """Stop delivering; returns within two seconds. Calling it twice is harmless."""
+        ...
+
+    def error(self) -> Exception | None:
+        """Return what ended the delivery, if it was a fault."""
+        ...
+
+
+class AudioByIndex(Protocol):
+    """Audio that can be read again by sample index while the ring still holds it."""
+
+    def copy(self, span: Span) -> Samples | None:
+        """Return a copy of the span, or None when it is no longer (or not yet) held."""
+        ...
+
+
+class FrameReader(Protocol):
+    """The listener's way to the ring."""
+
+    def read(self, timeout_seconds: float) -> "Frame | Gap | None":
+        """Return the next frame, or a gap that stands before it, or None when the time is up or the end is reached."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """True once the writer has closed and everything was read."""
+        ...
+
+    @property
+    def lag_samples(self) -> int:
+        """How far the reader is behind the writer."""
+        ...
+
+
+class Detector(Protocol):
+    """Voice activity detection, frame by frame."""
+
+    def is_speech(self, frame: Samples) -> bool:
+        """Say whether a frame, shape (320,), is speech. Frames come in order, without holes."""
+        ...
+
+    def reset(self) -> None:
+        """Forget what came before; called at a gap."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """Which engine and model decode."""
+
+    engine: str
+    model: str
+
+
+class Engine(Protocol):
+    """What decodes. All calls come from one thread."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """Which engine and model."""
+        ...
+
+    def load(self) -> None:
+        """Make ready to decode. Raises SpeechError when the model cannot be used."""
+        ...
+
+    def decode(self, audio: Samples, start_sample: int) -> Transcript:
+        """Decode an utterance that starts at a sample index. Raises SpeechError when it cannot."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds."""
+        ...
+
+
+class Spool(Protocol):
+    """The audio of utterances that have no transcript yet, on disk.
+
+    Every call is durable when it returns. All but ``read`` come from the store writer's thread.
+    """
+
+    def append(self, key: UtteranceKey, started_at: float, samples: Samples) -> None:
+        """Add audio to an open utterance; the first call opens it. ``started_at`` is its wall time."""
+        ...
+
+    def seal(self, key: UtteranceKey, samples: int) -> None:
+        """Cut an open utterance to its final length in samples."""
+        ...
+
+    def discard(self, key: UtteranceKey) -> None:
+        """Delete the audio of an utterance that came to nothing."""
+        ...
+
+    def read(self, key: UtteranceKey) -> Samples:
+        """Return all audio of an utterance. Raises StoreError when it is not there."""
+        ...
+
+
+class UtteranceStore(Protocol):
+    """Commits what is heard. Each call is one durable transaction; all come from the store writer's thread."""
+
+    def add_pending(self, ended: EndedUtterance) -> PendingUtterance:
+        """Commit an utterance whose audio is sealed in the spool."""
+        ...
+
+    def begin_attempt(self, utterance_id: int) -> None:
+        """Count a decode that is about to begin."""
+        ...
+
+    def return_attempt(self, utterance_id: int) -> None:
+        """Take back the count of a decode that an orderly stop cut short."""
+        ...
+
+    def settle(self, outcome: Outcome) -> UtteranceRecord:
+        """Commit how a decode ended, and let go of the audio if retention says so."""
+        ...
+
+    def pending(self, after_id: int, limit: int) -> Sequence[PendingUtterance]:
+        """Return pending utterances with a higher id, lowest first."""
+        ...
+
+
+class SessionLog(Protocol):
+    """What the store keeps of a session besides its utterances; same thread and promises as UtteranceStore."""
+
+    def add_gap(self, gap: Gap) -> None:
+        """Commit a gap."""
+        ...
+
+    def add_event(self, kind: str, detail: str) -> None:
+        """Commit an event for people and later analysis."""
+        ...
+
+    def add_anchor(self, anchor: Anchor) -> None:
+        """Commit an anchor, so that wall times can be recomputed."""
+        ...
+
+
+class EventSink(Protocol):
+    """Where events are published."""
+
+    def publish(self, event: Event) -> None:
+        """Hand an event to every subscriber. Never blocks."""
+        ...

@@ -1,0 +1,1 @@
+"""The threads and queues between ring and store; sees ports only."""

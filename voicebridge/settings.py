@@ -1,0 +1,191 @@
+"""Every setting: its name, default, bounds and meaning. Loading them in layers is at the end of this module."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Section(BaseModel):
+    """A table of the configuration file; unknown keys are errors and values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class AudioSettings(Section):
+    """Where the audio comes from."""
+
+    device: str = ""
+    """Microphone: part of its name, its index from `voicebridge devices`, or empty for the system's default."""
+    rate: Annotated[int, Field(ge=0, le=384_000)] = 0
+    """Samples per second to open the device with; 0 takes the device's own rate. Resampled to 16000 either way."""
+    channels: Annotated[int, Field(ge=0, le=64)] = 0
+    """Channels to open the device with; 0 takes one where the device offers it. They are mixed to one."""
+    block_ms: Annotated[int, Field(ge=5, le=100)] = 20
+    """Length of the blocks asked of the device, in milliseconds."""
+    latency_ms: Annotated[int, Field(ge=0, le=2000)] = 60
+    """Device buffer asked for, in milliseconds; 0 takes the device's own default for robust recording."""
+    ring_seconds: Annotated[int, Field(ge=40, le=3600)] = 60
+    """How much audio the ring holds for a listener that is late. 60 s is 1.9 MB."""
+    retry: bool = False
+    """Keep trying when the microphone cannot be opened at the start, instead of leaving with an error."""
+    retry_max_seconds: Annotated[float, Field(ge=0.1, le=300)] = 30.0
+    """Longest pause between two attempts to open a microphone that is gone."""
+
+
+class VadSettings(Section):
+    """Voice activity detection."""
+
+    mode: Literal["webrtc", "silero", "cascade"] = "cascade"
+    """`webrtc` is cheapest, `silero` is best, `cascade` asks silero only where webrtc hears speech."""
+    webrtc_aggressiveness: Annotated[int, Field(ge=0, le=3)] = 2
+    """0 calls most sounds speech, 3 the fewest."""
+    silero_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Probability at which silero says speech."""
+    silero_release: Annotated[float, Field(gt=0, lt=1)] = 0.35
+    """Probability under which silero says that speech is over; lower than the threshold, against flutter."""
+
+    @model_validator(mode="after")
+    def _release_is_below_threshold(self) -> "VadSettings":
+        if self.silero_release > self.silero_threshold:
+            raise ValueError("silero_release must not be above silero_threshold")
+        return self
+
+
+class EndpointSettings(Section):
+    """Where an utterance starts and ends."""
+
+    pre_roll_ms: Annotated[int, Field(ge=0, le=2000)] = 300
+    """Audio kept from before the first speech frame."""
+    min_speech_ms: Annotated[int, Field(ge=0, le=2000)] = 100
+    """Less speech than this, before a hangover of silence, is not an utterance."""
+    hangover_ms: Annotated[int, Field(ge=100, le=5000)] = 700
+    """Silence that ends an utterance."""
+    tail_ms: Annotated[int, Field(ge=0, le=2000)] = 140
+    """Audio kept from after the last speech frame; at most the hangover."""
+    max_utterance_ms: Annotated[int, Field(ge=2000, le=30_000)] = 28_000
+    """Longer speech is cut here and goes on as the next utterance. Whisper hears at most 30 s at once."""
+    cut_search_ms: Annotated[int, Field(ge=100, le=10_000)] = 5000
+    """The cut is made at the quietest frame of this last stretch."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "EndpointSettings":
+        if self.tail_ms > self.hangover_ms:
+            raise ValueError("tail_ms must not be above hangover_ms")
+        if self.cut_search_ms + self.pre_roll_ms + self.min_speech_ms >= self.max_utterance_ms:
+            raise ValueError("cut_search_ms, pre_roll_ms and min_speech_ms together must stay below max_utterance_ms")
+        return self
+
+
+class EngineSettings(Section):
+    """Which engine turns speech into text."""
+
+    kind: Literal["auto", "whisper", "sphinx"] = "auto"
+    """`auto` takes whisper when its model is on disk, else sphinx (PocketSphinx, English only, no download)."""
+    max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    """Decodes of one utterance that may die or fail before it is set aside as failed, with its audio kept."""
+    decode_deadline_seconds: Annotated[float, Field(ge=5, le=3600)] = 120.0
+    """A decode that takes longer is stuck: the process leaves with status 86 and decodes it after its restart."""
+
+
+class WhisperSettings(Section):
+    """The whisper engine (faster-whisper)."""
+
+    model: str = "base.en"
+    """Name of a pulled model, or a folder that holds a CTranslate2 Whisper model."""
+    models_dir: Path | None = None
+    """Where pulled models are; by default `models` in the state directory."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where it runs."""
+    compute_type: str = "default"
+    """CTranslate2 arithmetic: `default`, `int8`, `float16`, `int8_float16`, `float32`, ..."""
+    threads: Annotated[int, Field(ge=0, le=256)] = 0
+    """Threads of one decode; 0 leaves the listener its share: all cores but one, at most 4, at least 1."""
+    beam_size: Annotated[int, Field(ge=1, le=20)] = 5
+    """Hypotheses followed at once; 1 is fastest."""
+    language: str = "en"
+    """Language code, or empty to detect it for each utterance."""
+    initial_prompt: str = ""
+    """Text that precedes each utterance for the model: names and spellings it should know."""
+    hotwords: str = ""
+    """Words the model should prefer."""
+    word_timestamps: bool = True
+    """Find the time and probability of each word (costs 11 to 20 % of a decode)."""
+
+
+class SphinxSettings(Section):
+    """The sphinx engine (PocketSphinx)."""
+
+    model_dir: Path | None = None
+    """Folder with an acoustic model, `*.lm.bin` and `*.dict`; by default the English model inside the package."""
+
+
+class GateSettings(Section):
+    """When a transcript is not believed. It is then stored as rejected, with the reasons."""
+
+    no_speech_prob: Annotated[float, Field(ge=0, le=1)] = 0.8
+    """Rejected above this probability of no speech, if the log-probability is below `no_speech_logprob` too."""
+    no_speech_logprob: Annotated[float, Field(ge=-10, le=0)] = -0.5
+    """See `no_speech_prob`."""
+    no_speech_certain: Annotated[float, Field(ge=0, le=1)] = 0.95
+    """Rejected above this probability of no speech, whatever else."""
+    avg_logprob: Annotated[float, Field(ge=-10, le=0)] = -1.2
+    """Rejected below this mean log-probability of the tokens."""
+    compression_ratio: Annotated[float, Field(ge=1, le=20)] = 2.4
+    """Rejected above this ratio of text to compressed text: it repeats itself."""
+    repeated_ngrams: Annotated[int, Field(ge=2, le=100)] = 4
+    """Rejected when the same one to four words follow themselves this many times or more."""
+    min_speech_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Rejected when the detector called less than this share of the utterance speech."""
+
+
+class StoreSettings(Section):
+    """What is kept, where, and for how long."""
+
+    state_dir: Path | None = None
+    """Database, spool and models. By default $STATE_DIRECTORY (set by systemd), else ~/.local/state/voicebridge."""
+    retain_audio: str = "until_transcribed"
+    """`until_transcribed`, `forever`, or a number of days such as `30 days`."""
+    backlog_mb: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Audio kept in memory while the disk or the database does not take it; 64 MB is 35 minutes of speech."""
+    busy_timeout_ms: Annotated[int, Field(ge=0, le=60_000)] = 5000
+    """How long a commit waits for a database that another process holds, before it is tried again."""
+
+
+class LogSettings(Section):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important messages that are logged."""
+    format: Literal["auto", "terminal", "journald", "plain"] = "auto"
+    """`auto` is journald under systemd, readable lines on a terminal, plain lines elsewhere."""
+    transcripts: bool = False
+    """Log the text of what was heard."""
+    burst: Annotated[int, Field(ge=1, le=10_000)] = 20
+    """Messages of one kind that are logged in each `burst_seconds`; the rest are counted."""
+    burst_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    """See `burst`."""
+
+
+class HealthSettings(Section):
+    """How the daemon watches itself."""
+
+    status_seconds: Annotated[float, Field(ge=0.5, le=60)] = 2.0
+    """How often the status that `voicebridge status` shows is written (to memory, not to disk, where possible)."""
+    anchor_seconds: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    """How often the sample clock is tied to the wall clock."""
+
+
+class Settings(Section):
+    """All settings."""
+
+    audio: AudioSettings = AudioSettings()
+    vad: VadSettings = VadSettings()
+    endpoint: EndpointSettings = EndpointSettings()
+    engine: EngineSettings = EngineSettings()
+    whisper: WhisperSettings = WhisperSettings()
+    sphinx: SphinxSettings = SphinxSettings()
+    gate: GateSettings = GateSettings()
+    store: StoreSettings = StoreSettings()
+    log: LogSettings = LogSettings()
+    health: HealthSettings = HealthSettings()

@@ -1,0 +1,1 @@
+"""SQLite: sessions, utterances, gaps, events, audio."""

@@ -1,1 +1,105 @@
-"""Command line: one module per command."""
+"""Command line: one module per command, imported only when it is called."""
+
+import importlib
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+
+from voicebridge import __version__
+from voicebridge.cli.invocation import Invocation
+from voicebridge.domain.errors import ExitCode, VoicebridgeError
+from voicebridge.domain.text import printable
+
+COMMANDS = {
+    "run": "Hear, and store what is said.",
+    "transcribe": "Turn audio files into text.",
+    "history": "Show what was heard.",
+    "search": "Find words in what was heard.",
+    "export": "Write what was heard to a file.",
+    "forget": "Delete what was heard, really.",
+    "retry": "Decode a failed utterance again.",
+    "status": "Show how the daemon is.",
+    "devices": "List microphones, with their level.",
+    "models": "List, pull and verify speech models.",
+    "doctor": "Check everything that hearing needs.",
+    "config": "Show, check and write settings.",
+    "completion": "Print the completion script of a shell.",
+}
+"""Name of each command and its one line of help. The module ``voicebridge.cli.NAME`` holds it as ``command``."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order of ``COMMANDS``."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"voicebridge.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version")
+@click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    help="Read this file instead of the system's and the user's configuration.",
+)
+@click.option("-s", "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set one value: -s vad.mode=silero")
+@click.option("--state-dir", type=click.Path(path_type=Path), help="Use the database and spool in this directory.")
+@click.pass_context
+def group(ctx: click.Context, config: Path | None, overrides: tuple[str, ...], state_dir: Path | None) -> None:
+    """Turn a microphone into text that can be relied on."""
+    if state_dir is not None:
+        overrides = (*overrides, f"store.state_dir={state_dir.absolute()}")
+    ctx.obj = Invocation(config=config, overrides=overrides)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run a command and leave with its exit status; the user's mistakes get one clear line, ours a traceback."""
+    # onnxruntime otherwise looks up a host of its maker and writes an id under the home directory.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    sys.exit(guarded(group, args))
+
+
+def guarded(command: click.Command, args: list[str] | None = None, **extra: Any) -> int:
+    """Run a click command and return its exit status, with every error told as it should be."""
+    try:
+        result = command.main(args=args, standalone_mode=False, **extra)
+    except VoicebridgeError as error:
+        return _complain(command, error)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) has gone; Python would complain once more while it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except Exception:  # noqa: BLE001 - the top of the main thread
+        traceback.print_exc()
+        click.echo("voicebridge: this is a fault of Voicebridge itself; please report the lines above.", err=True)
+        return ExitCode.INTERNAL
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _complain(command: click.Command, error: VoicebridgeError) -> int:
+    click.echo(f"{command.name if command.name != 'group' else 'voicebridge'}: {printable(str(error))}", err=True)
+    return error.code

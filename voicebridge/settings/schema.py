@@ -1,4 +1,4 @@
-"""Every setting: its name, default, bounds and meaning. Loading them in layers is at the end of this module."""
+"""Every setting: its name, default, bounds and meaning."""
 
 from pathlib import Path
 from typing import Annotated, Literal

@@ -1,0 +1,30 @@
+"""What the options before a command's name say; given to each command as click's context object."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from voicebridge.settings import Settings
+    from voicebridge.settings.layers import Loaded
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """The configuration file and the overrides of this call."""
+
+    config: Path | None = None
+    overrides: tuple[str, ...] = field(default=())
+
+    @cached_property
+    def loaded(self) -> "Loaded":
+        """Settings and where each value came from. Raises SettingsError."""
+        from voicebridge.settings.layers import load
+
+        return load(self.config, self.overrides)
+
+    @property
+    def settings(self) -> "Settings":
+        """The settings in force. Raises SettingsError."""
+        return self.loaded.settings

@@ -1,0 +1,13 @@
+"""Text that came from outside (speech, device names, files) made harmless for terminals and logs."""
+
+import unicodedata
+
+_REPLACED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""General categories of control, format (bidirectional marks among them), surrogate and separator characters."""
+_KEPT = frozenset("\u200c\u200d")
+"""Zero-width (non-)joiners: format characters that change the letters of several scripts and cannot reorder text."""
+
+
+def printable(text: str) -> str:
+    """Return the text with control, escape and bidirectional characters replaced by spaces, on one line."""
+    return "".join(" " if unicodedata.category(c) in _REPLACED_CATEGORIES and c not in _KEPT else c for c in text)

@@ -6,9 +6,11 @@ from typing import Protocol
 
 from voicebridge.domain.audio import Frame, Gap, GapReason, Samples, Span
 from voicebridge.domain.events import Event
+from voicebridge.domain.segments import SegmenterEvent
 from voicebridge.domain.timeline import Anchor
 from voicebridge.domain.utterance import (
     EndedUtterance,
+    EndReason,
     Outcome,
     PendingUtterance,
     Transcript,
@@ -103,6 +105,26 @@ class Detector(Protocol):
 
     def reset(self) -> None:
         """Forget what came before; called at a gap."""
+        ...
+
+
+class Segmenter(Protocol):
+    """Turns frames into utterances. Pure: the same input always gives the same events, in order."""
+
+    def push(self, start: int, samples: int, is_speech: bool, level: float) -> Sequence[SegmenterEvent]:
+        """Take the next frame: its first sample index, its count of valid samples, the detector's word and its level.
+
+        ``level`` is any measure of loudness that grows with it (mean absolute amplitude, say); the cut at the maximum
+        length is made where it is lowest. Frames come in order; where audio is missing, ``gap`` stands in.
+        """
+        ...
+
+    def gap(self, span: Span) -> Sequence[SegmenterEvent]:
+        """Take a gap as silence of its length (zeros in the audio); one longer than the hangover ends an utterance."""
+        ...
+
+    def finish(self, reason: EndReason) -> Sequence[SegmenterEvent]:
+        """End what is open: the stream is over, or we stop."""
         ...
 
 

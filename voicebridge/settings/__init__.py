@@ -1,5 +1,29 @@
 """Settings: what can be set (schema), where values come from (layers), where things are (paths)."""
 
-from voicebridge.settings.schema import Settings
+from voicebridge.settings.schema import (
+    AudioSettings,
+    EndpointSettings,
+    EngineSettings,
+    GateSettings,
+    HealthSettings,
+    LogSettings,
+    Settings,
+    SphinxSettings,
+    StoreSettings,
+    VadSettings,
+    WhisperSettings,
+)
 
-__all__ = ["Settings"]
+__all__ = [
+    "AudioSettings",
+    "EndpointSettings",
+    "EngineSettings",
+    "GateSettings",
+    "HealthSettings",
+    "LogSettings",
+    "Settings",
+    "SphinxSettings",
+    "StoreSettings",
+    "VadSettings",
+    "WhisperSettings",
+]

@@ -1,0 +1,167 @@
+"""The store writer: the one thread that commits. Its queue is bounded by bytes of audio and by jobs."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from voicebridge.domain.errors import StoreError
+from voicebridge.domain.events import StoreChanged
+from voicebridge.domain.ports import EventSink
+from voicebridge.pipeline.worker import Worker
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+FIRST_RETRY_SECONDS = 0.1
+LONGEST_RETRY_SECONDS = 5.0
+MAX_JOBS = 20_000
+"""Bound on jobs that carry no audio (gaps, anchors, results): about 20 MB of small objects."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One durable step. ``action`` is run again until it succeeds, so it must bear repetition."""
+
+    action: Callable[[], Any]
+    audio_bytes: int = 0
+    future: "Future[Any] | None" = field(default=None)
+
+
+class StoreWriter(Worker):
+    """Runs jobs in order. What the store refuses for now (locked, full, read-only) is tried again, never dropped.
+
+    Policy at the bound: ``offer`` answers False and the caller keeps what it has (audio stays in the ring).
+    """
+
+    def __init__(self, events: EventSink, max_audio_bytes: int, on_failure: Callable[[], None] = lambda: None) -> None:
+        super().__init__("store-writer", on_failure)
+        self.refused = 0
+        self.retries = 0
+        self.completed = 0
+        self.trouble: str | None = None
+        self.job_started_monotonic: float | None = None
+        self._events = events
+        self._max_audio_bytes = max_audio_bytes
+        self._jobs: deque[Job] = deque()
+        self._audio_bytes = 0
+        self._changed = threading.Condition()
+        self._hurry = threading.Event()
+
+    @property
+    def queued_jobs(self) -> int:
+        """Jobs that wait or run."""
+        return len(self._jobs)
+
+    @property
+    def queued_audio_bytes(self) -> int:
+        """Audio that waits for the disk."""
+        return self._audio_bytes
+
+    def offer(self, action: Callable[[], Any], audio_bytes: int = 0) -> bool:
+        """Queue a job; False when the queue is at its bound."""
+        return self._enqueue(Job(action, audio_bytes))
+
+    def call(self, action: Callable[[], T], timeout_seconds: float) -> T:
+        """Queue a job and wait for its result. Raises StoreError when it does not come in time."""
+        job = Job(action, future=Future())
+        assert job.future is not None
+        if not self._enqueue(job):
+            raise StoreError("The store's queue is full.", "Free disk space or unlock the database.")
+        try:
+            result: T = job.future.result(timeout_seconds)
+        except TimeoutError:
+            raise StoreError(
+                f"The store did not answer within {timeout_seconds:g} s.", self.trouble or "It may be locked or full."
+            ) from None
+        return result
+
+    def wait_for_room(self, audio_bytes: int, timeout_seconds: float) -> bool:
+        """Wait until a job with this much audio would be taken."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._has_room(audio_bytes), timeout_seconds)
+
+    def drain(self, timeout_seconds: float) -> bool:
+        """Wait until every job queued so far is done; False when time ran out."""
+        done: Future[None] = Future()
+        if not self._enqueue(Job(lambda: None, future=done)):
+            return False
+        try:
+            done.result(timeout_seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """End after the jobs that are queued; what the store refuses now is given up (and counted) at the end."""
+        super().stop()
+        self._hurry.set()
+        with self._changed:
+            self._changed.notify_all()
+
+    def _has_room(self, audio_bytes: int) -> bool:
+        fits = self._audio_bytes == 0 or self._audio_bytes + audio_bytes <= self._max_audio_bytes
+        return fits and len(self._jobs) < MAX_JOBS
+
+    def _enqueue(self, job: Job) -> bool:
+        with self._changed:
+            if not self._has_room(job.audio_bytes):
+                self.refused += 1
+                return False
+            self._jobs.append(job)
+            self._audio_bytes += job.audio_bytes
+            self._changed.notify_all()
+            return True
+
+    def _run(self) -> None:
+        while job := self._next():
+            self.job_started_monotonic = time.monotonic()
+            self._do(job)
+            self.job_started_monotonic = None
+            with self._changed:
+                self._jobs.popleft()
+                self._audio_bytes -= job.audio_bytes
+                self._changed.notify_all()
+
+    def _next(self) -> Job | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._jobs or self._stopping.is_set())
+            return self._jobs[0] if self._jobs else None
+
+    def _do(self, job: Job) -> None:
+        """Run one job until it succeeds, or once more after ``stop``."""
+        pause_seconds = FIRST_RETRY_SECONDS
+        while True:
+            last_try = self._stopping.is_set()
+            try:
+                result = job.action()
+            except StoreError as error:
+                self._note_trouble(error)
+                if last_try:
+                    logger.error("the store could not take what was queued at the end: %s", error)  # noqa: TRY400
+                    if job.future:
+                        job.future.set_exception(error)
+                    return
+                self.retries += 1
+                self._hurry.wait(pause_seconds)
+                pause_seconds = min(2 * pause_seconds, LONGEST_RETRY_SECONDS)
+            else:
+                self._note_success()
+                if job.future:
+                    job.future.set_result(result)
+                return
+
+    def _note_trouble(self, error: StoreError) -> None:
+        if self.trouble is None:
+            self.trouble = str(error)
+            self._events.publish(StoreChanged(working=False, detail=str(error)))
+
+    def _note_success(self) -> None:
+        self.completed += 1
+        if self.trouble is not None:
+            self.trouble = None
+            self._events.publish(StoreChanged(working=True, detail="The store takes what is heard again."))

@@ -1,0 +1,49 @@
+"""A thread with a beginning, an end, and a failure that is noticed."""
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+
+class Worker(ABC):
+    """One named thread. A fault of ours in it is logged with its traceback and reported, never swallowed."""
+
+    def __init__(self, name: str, on_failure: Callable[[], None] = lambda: None) -> None:
+        self.failure: Exception | None = None
+        self._stopping = threading.Event()
+        self._on_failure = on_failure
+        self._thread = threading.Thread(target=self._guarded, name=name, daemon=True)
+
+    @property
+    def alive(self) -> bool:
+        """True between start and end."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask it to end; ``join`` waits for it."""
+        self._stopping.set()
+
+    def join(self, timeout_seconds: float) -> bool:
+        """Wait for its end; False when it has not ended in time."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
+
+    @abstractmethod
+    def _run(self) -> None:
+        """Do the work until ``_stopping`` is set."""
+
+    def _guarded(self) -> None:
+        try:
+            self._run()
+        except Exception as error:
+            logger.exception("the thread %s died", self._thread.name)
+            self.failure = error
+            self._on_failure()

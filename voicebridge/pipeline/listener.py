@@ -1,0 +1,162 @@
+"""The listener: the hot loop. Takes frames, asks the detector, feeds the segmenter, acts on what it says.
+
+It touches neither SQLite nor files and never calls the engine; what it cannot hand on it keeps (see recorder).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+import numpy as np
+
+from voicebridge.domain.audio import Frame, Gap
+from voicebridge.domain.events import SpeechDiscarded, SpeechStarted
+from voicebridge.domain.ports import Detector, EventSink, FrameReader, Segmenter
+from voicebridge.domain.segments import Discarded, Ended, Paused, Resumed, SegmenterEvent, Started
+from voicebridge.domain.timeline import Anchor
+from voicebridge.domain.utterance import EndedUtterance, EndReason, UtteranceKey
+from voicebridge.pipeline.recorder import Recorder
+from voicebridge.pipeline.session_clock import SessionClock
+from voicebridge.pipeline.worker import Worker
+
+READ_TIMEOUT_SECONDS = 0.5
+THROTTLE_SECONDS = 0.02
+
+
+@dataclass(slots=True)
+class ListenerCounters:
+    """What the listener has done since the session began."""
+
+    frames: int = 0
+    speech_frames: int = 0
+    utterances: int = 0
+    discarded: int = 0
+    gaps: int = 0
+    gap_samples: int = 0
+    level: float = 0.0
+    """Root mean square of the newest frame, 0 to 32768."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """What the listener hears with."""
+
+    reader: FrameReader
+    detector: Detector
+    segmenter: Segmenter
+
+
+class Listener(Worker):
+    """Runs at 1:1 with the source.
+
+    ``may_go_on`` is asked before each frame of a source that can wait, and holds it while the engine is far behind.
+    ``on_end`` is called when the source has ended and everything heard has been handed on.
+    """
+
+    def __init__(
+        self,
+        session_id: int,
+        ears: Ears,
+        recorder: Recorder,
+        clock: SessionClock,
+        events: EventSink,
+        hooks: "ListenerHooks",
+    ) -> None:
+        super().__init__("listener", hooks.on_failure)
+        self.counters = ListenerCounters()
+        self.ended = False
+        self._session_id = session_id
+        self._ears = ears
+        self._recorder = recorder
+        self._clock = clock
+        self._events = events
+        self._hooks = hooks
+
+    @property
+    def lag_samples(self) -> int:
+        """How far it is behind the source."""
+        return self._ears.reader.lag_samples
+
+    def _run(self) -> None:
+        reader = self._ears.reader
+        while not self._stopping.is_set() and not reader.ended:
+            if not self._clock.paced and not self._hooks.may_go_on():
+                self._stopping.wait(THROTTLE_SECONDS)
+                continue
+            item = reader.read(READ_TIMEOUT_SECONDS)
+            if isinstance(item, Frame):
+                self._hear(item)
+            elif isinstance(item, Gap):
+                self._miss(item)
+        self._act(self._ears.segmenter.finish(EndReason.END_OF_STREAM if reader.ended else EndReason.STOPPED))
+        self._recorder.flush(wait=not self._stopping.is_set())
+        self.ended = reader.ended
+        self._hooks.on_end()
+
+    def _hear(self, frame: Frame) -> None:
+        if anchor := self._clock.renew_if_due():
+            self._hooks.on_anchor(anchor)
+        speech = self._ears.detector.is_speech(frame.samples)
+        level = _rms(frame)
+        counters = self.counters
+        counters.frames += 1
+        counters.speech_frames += speech
+        counters.level = level
+        self._act(self._ears.segmenter.push(frame.start, frame.valid, speech, level))
+        self._recorder.grow(frame.end)
+        if not self._clock.paced:
+            self._recorder.flush(wait=True)
+
+    def _miss(self, gap: Gap) -> None:
+        self.counters.gaps += 1
+        self.counters.gap_samples += gap.span.samples
+        self._act(self._ears.segmenter.gap(gap.span))
+        self._ears.detector.reset()
+        self._recorder.note(gap)
+        if self._clock.paced:
+            self._hooks.on_anchor(self._clock.renew())
+
+    def _act(self, said: Sequence[SegmenterEvent]) -> None:
+        for event in said:
+            match event:
+                case Started(start):
+                    self._recorder.open(UtteranceKey(self._session_id, start), self._clock.wall(start))
+                    self._events.publish(SpeechStarted(start))
+                case Ended():
+                    self._end(event)
+                case Discarded(start):
+                    self.counters.discarded += 1
+                    self._events.publish(SpeechDiscarded(start))
+                case Paused() | Resumed():
+                    pass  # the place where a speculative decode begins and is made void
+                case _:
+                    assert_never(event)
+
+    def _end(self, event: Ended) -> None:
+        self.counters.utterances += 1
+        self._recorder.end(
+            EndedUtterance(
+                key=UtteranceKey(self._session_id, event.span.start),
+                span=event.span,
+                speech=event.speech,
+                speech_ratio=event.speech_ratio,
+                reason=event.reason,
+                started_at=self._clock.wall(event.span.start),
+                ended_at=self._clock.wall(event.span.end),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerHooks:
+    """Whom the listener tells or asks."""
+
+    on_anchor: Callable[[Anchor], None]
+    on_end: Callable[[], None] = lambda: None
+    on_failure: Callable[[], None] = lambda: None
+    may_go_on: Callable[[], bool] = lambda: True
+
+
+def _rms(frame: Frame) -> float:
+    samples = frame.samples.astype(np.float32)
+    return float(np.sqrt(np.dot(samples, samples) / len(samples)))

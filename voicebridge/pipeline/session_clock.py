@@ -1,0 +1,64 @@
+"""Ties the sample index of this session to the monotonic and the wall clock."""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from voicebridge.domain.timeline import Anchor, Timeline
+
+
+class StampedRing(Protocol):
+    """Something that knows when its newest sample came."""
+
+    def stamp(self) -> tuple[int, float]:
+        """Return (samples written so far, CLOCK_MONOTONIC of that write)."""
+        ...
+
+
+class SessionClock:
+    """The session's timeline. The listener renews it, everyone else asks.
+
+    A source that is not paced has no wall clock of its own: its time is counted from the session's start.
+    """
+
+    def __init__(
+        self,
+        ring: StampedRing,
+        paced: bool,
+        anchor_seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        realtime: Callable[[], float] = time.time,
+    ) -> None:
+        self.paced = paced
+        self._ring = ring
+        self._anchor_seconds = anchor_seconds
+        self._monotonic = monotonic
+        self._realtime = realtime
+        self._timeline = Timeline(Anchor(0, monotonic(), realtime()))
+        self._renewed_at: float | None = None
+
+    def renew_if_due(self) -> Anchor | None:
+        """Take a new anchor at the first audio and then every ``anchor_seconds``; return it if one was taken."""
+        if not self.paced:
+            return None
+        now = self._monotonic()
+        if self._renewed_at is not None and now - self._renewed_at < self._anchor_seconds:
+            return None
+        return self.renew()
+
+    def renew(self) -> Anchor:
+        """Take a new anchor now: at the start, every minute, and when audio comes back after a gap."""
+        sample_index, monotonic_seconds = self._ring.stamp()
+        now = self._monotonic()
+        anchor = Anchor(sample_index, monotonic_seconds, self._realtime() - (now - monotonic_seconds))
+        self._timeline.add(anchor)
+        self._renewed_at = now
+        return anchor
+
+    def wall(self, sample_index: int) -> float:
+        """Return seconds since the epoch (UTC) at a sample index."""
+        return self._timeline.realtime_seconds(sample_index)
+
+    def monotonic_of(self, sample_index: int) -> float | None:
+        """Return CLOCK_MONOTONIC at a sample index, or None for a source that is not paced."""
+        return self._timeline.monotonic_seconds(sample_index) if self.paced else None

@@ -1,0 +1,272 @@
+"""The transcriber: the one thread that owns the engine. Takes pending utterances, oldest first, and settles them."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Condition
+
+from voicebridge.domain.audio import Samples
+from voicebridge.domain.errors import SpeechError, StoreError
+from voicebridge.domain.events import EngineFailed, EngineReady, UtteranceSettled
+from voicebridge.domain.ports import AudioByIndex, Engine, EventSink
+from voicebridge.domain.utterance import Outcome, PendingUtterance, Status, Transcript
+from voicebridge.pipeline.gate import judge
+from voicebridge.pipeline.recorder import Shelf
+from voicebridge.pipeline.session_clock import SessionClock
+from voicebridge.pipeline.store_writer import StoreWriter
+from voicebridge.pipeline.worker import Worker
+from voicebridge.settings import EngineSettings, GateSettings
+
+logger = logging.getLogger(__name__)
+
+QUEUE_BOUND = 256
+"""Pending utterances held in memory. More wait in the store only and are fetched when these are done."""
+COMMIT_WAIT_SECONDS = 1.0
+"""How long a decode waits until its attempt is on disk. Beyond that it runs uncounted: a locked store must not silence
+a working engine."""
+
+
+@dataclass(slots=True)
+class TranscriberCounters:
+    """What the transcriber has done since the session began."""
+
+    decodes: int = 0
+    done: int = 0
+    rejected: int = 0
+    failed: int = 0
+    errors: int = 0
+    uncounted_attempts: int = 0
+    decode_seconds: float = 0.0
+    audio_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the transcriber reads from and writes to."""
+
+    session_id: int
+    audio: AudioByIndex
+    shelf: Shelf
+    writer: StoreWriter
+    clock: SessionClock
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings that the transcriber keeps to."""
+
+    engine: EngineSettings
+    gate: GateSettings
+
+
+class Transcriber(Worker):
+    """Decodes finals. Speculative and partial decodes will queue behind them here."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        desk: Desk,
+        rules: Rules,
+        events: EventSink,
+        on_failure: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().__init__("transcriber", on_failure)
+        self.counters = TranscriberCounters()
+        self.engine_error: SpeechError | None = None
+        self.ready = False
+        self._engine = engine
+        self._desk = desk
+        self._rules = rules
+        self._events = events
+        self._queue: deque[PendingUtterance] = deque()
+        self._changed = Condition()
+        self._newest_id = 0
+        self._left_in_store = 0
+        self._fetched_up_to = 0
+        self._current: PendingUtterance | None = None
+        self._decode_began: float | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Utterances that wait or are being decoded (those held in memory)."""
+        return len(self._queue) + (self._current is not None)
+
+    @property
+    def current(self) -> PendingUtterance | None:
+        """The utterance that is being decoded."""
+        return self._current
+
+    @property
+    def idle(self) -> bool:
+        """True when nothing waits and nothing is being decoded."""
+        with self._changed:
+            return self._nothing_left()
+
+    @property
+    def backlog_seconds(self) -> float:
+        """Audio that waits in memory for its decode."""
+        return sum(pending.ended.span.seconds for pending in tuple(self._queue))
+
+    def decode_age_seconds(self, now_monotonic: float) -> float:
+        """How long the present decode has been running; 0 when none is."""
+        began = self._decode_began
+        return 0.0 if began is None else now_monotonic - began
+
+    def offer(self, pending: PendingUtterance) -> None:
+        """Queue an utterance. At the bound it stays in the store only, and is fetched from there in its turn."""
+        with self._changed:
+            if self._more_in_store or len(self._queue) >= QUEUE_BOUND:
+                self._left_in_store += 1
+            else:
+                self._queue.append(pending)
+                self._newest_id = max(self._newest_id, pending.utterance_id)
+            self._changed.notify_all()
+
+    def look_again(self) -> None:
+        """Look in the store for pending utterances that nobody offered (after `voicebridge retry`)."""
+        with self._changed:
+            if not self._queue and self._current is None:
+                self._newest_id = 0
+                self._left_in_store += 1
+                self._changed.notify_all()
+
+    def wait_until_idle(self, timeout_seconds: float) -> bool:
+        """Wait until nothing is left to decode; False when time ran out."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: not self.alive or self._nothing_left(),
+                timeout_seconds,
+            )
+
+    def stop(self) -> None:
+        """End after the present decode; what waits stays pending."""
+        super().stop()
+        with self._changed:
+            self._changed.notify_all()
+
+    @property
+    def _more_in_store(self) -> bool:
+        return self._left_in_store != self._fetched_up_to
+
+    def _nothing_left(self) -> bool:
+        return not self._queue and self._current is None and not self._more_in_store
+
+    def _run(self) -> None:
+        if self._load():
+            while pending := self._next():
+                self._decode(pending)
+                with self._changed:
+                    self._current = None
+                    self._changed.notify_all()
+            self._engine.close()
+        with self._changed:
+            self._changed.notify_all()
+
+    def _load(self) -> bool:
+        began = time.monotonic()
+        info = self._engine.info
+        try:
+            self._engine.load()
+        except SpeechError as error:
+            self.engine_error = error
+            self._events.publish(EngineFailed(info.engine, str(error)))
+            return False
+        self.ready = True
+        self._events.publish(EngineReady(info.engine, info.model, (time.monotonic() - began) * 1000))
+        return True
+
+    def _next(self) -> PendingUtterance | None:
+        while not self._stopping.is_set():
+            with self._changed:
+                if self._queue:
+                    self._current = self._queue.popleft()
+                    return self._current
+                if not self._more_in_store:
+                    self._changed.wait()
+                    continue
+                after_id, up_to = self._newest_id, self._left_in_store
+            self._fetch(after_id, up_to)
+        return None
+
+    def _fetch(self, after_id: int, up_to: int) -> None:
+        """Fetch the oldest that were left in the store; ``up_to`` tells which of them the query surely saw."""
+        store = self._desk.shelf.utterances
+        try:
+            found = self._desk.writer.call(lambda: store.pending(after_id, QUEUE_BOUND), COMMIT_WAIT_SECONDS)
+        except StoreError:
+            self._stopping.wait(COMMIT_WAIT_SECONDS)
+            return
+        with self._changed:
+            self._queue.extend(found)
+            if found:
+                self._newest_id = found[-1].utterance_id
+            if len(found) < QUEUE_BOUND:
+                self._fetched_up_to = up_to
+            self._changed.notify_all()
+
+    def _decode(self, pending: PendingUtterance) -> None:
+        self._count_attempt(pending)
+        span = pending.ended.span
+        self._decode_began = began = time.monotonic()
+        try:
+            transcript = self._engine.decode(self._audio_of(pending), span.start)
+        except (SpeechError, StoreError) as error:
+            self._decode_failed(pending, error)
+            return
+        finally:
+            self._decode_began = None
+        self.counters.decodes += 1
+        self.counters.decode_seconds += time.monotonic() - began
+        self.counters.audio_seconds += span.seconds
+        self._deliver(pending, transcript)
+
+    def _count_attempt(self, pending: PendingUtterance) -> None:
+        store = self._desk.shelf.utterances
+        try:
+            self._desk.writer.call(lambda: store.begin_attempt(pending.utterance_id), COMMIT_WAIT_SECONDS)
+        except StoreError:
+            self.counters.uncounted_attempts += 1
+
+    def _audio_of(self, pending: PendingUtterance) -> Samples:
+        """Take the audio from the ring while it is there, else from the spool."""
+        key = pending.ended.key
+        if key.session_id == self._desk.session_id:
+            samples = self._desk.audio.copy(pending.ended.span)
+            if samples is not None:
+                return samples
+        return self._desk.shelf.spool.read(key)
+
+    def _deliver(self, pending: PendingUtterance, transcript: Transcript) -> None:
+        reasons = judge(transcript, pending.ended.speech_ratio, self._rules.gate)
+        if reasons:
+            self.counters.rejected += 1
+        else:
+            self.counters.done += 1
+        status = Status.REJECTED if reasons else Status.DONE
+        self._settle(
+            Outcome(pending.utterance_id, status, transcript, reasons, self._speech_end(pending)),
+        )
+
+    def _decode_failed(self, pending: PendingUtterance, error: SpeechError | StoreError) -> None:
+        self.counters.errors += 1
+        attempts = pending.attempts + 1
+        logger.warning("decode %d of utterance %d failed: %s", attempts, pending.utterance_id, error)
+        if attempts >= self._rules.engine.max_attempts:
+            self.counters.failed += 1
+            self._settle(Outcome(pending.utterance_id, Status.FAILED, None, (str(error),)))
+            return
+        with self._changed:
+            self._queue.append(PendingUtterance(pending.utterance_id, pending.ended, attempts, pending.recovered))
+
+    def _speech_end(self, pending: PendingUtterance) -> float | None:
+        same_session = pending.ended.key.session_id == self._desk.session_id
+        return self._desk.clock.monotonic_of(pending.ended.speech.end) if same_session else None
+
+    def _settle(self, outcome: Outcome) -> None:
+        self._desk.writer.offer(lambda: self._commit(outcome))
+
+    def _commit(self, outcome: Outcome) -> None:
+        record = self._desk.shelf.utterances.settle(outcome)
+        self._events.publish(UtteranceSettled(record))

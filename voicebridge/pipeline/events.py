@@ -11,7 +11,7 @@ EXPENDABLE = (SpeechStarted, SpeechDiscarded)
 
 
 class Subscription:
-    """One subscriber's queue. At its bound the oldest expendable event is dropped, else the oldest; both are counted."""
+    """One subscriber's queue. At its bound the oldest expendable event is dropped, else the oldest; it is counted."""
 
     def __init__(self, capacity: int) -> None:
         self.dropped = 0

@@ -79,15 +79,20 @@ class Listener(Worker):
 
     def _run(self) -> None:
         reader = self._ears.reader
-        while not self._stopping.is_set() and not reader.ended:
+        while not reader.ended:
+            stopping = self._stopping.is_set()
+            if stopping and not self._clock.paced:
+                break
             if not self._clock.paced and not self._hooks.may_go_on():
                 self._stopping.wait(THROTTLE_SECONDS)
                 continue
-            item = reader.read(READ_TIMEOUT_SECONDS)
+            item = reader.read(0 if stopping else READ_TIMEOUT_SECONDS)
             if isinstance(item, Frame):
                 self._hear(item)
             elif isinstance(item, Gap):
                 self._miss(item)
+            elif stopping:
+                break  # everything a microphone delivered before the stop has been heard
         self._act(self._ears.segmenter.finish(EndReason.END_OF_STREAM if reader.ended else EndReason.STOPPED))
         self._recorder.flush(wait=not self._stopping.is_set())
         self.ended = reader.ended

@@ -104,7 +104,7 @@ class Recorder:
         self.flush()
 
     def flush(self, wait: bool = False) -> bool:
-        """Hand over what is held, in order; with ``wait``, all of it, as the writer gets room. True when nothing is left."""
+        """Hand over what is held, in order; with ``wait``, all of it, as room comes. True when none is left."""
         while self._tasks:
             if not self._hand_over(self._tasks[0]):
                 if not wait:

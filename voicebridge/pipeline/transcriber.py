@@ -132,6 +132,11 @@ class Transcriber(Worker):
                 self._left_in_store += 1
                 self._changed.notify_all()
 
+    def return_attempt(self, pending: PendingUtterance) -> None:
+        """Give back the attempt of a decode that an orderly stop does not wait for."""
+        store = self._desk.shelf.utterances
+        self._desk.writer.offer(lambda: store.return_attempt(pending.utterance_id))
+
     def wait_until_idle(self, timeout_seconds: float) -> bool:
         """Wait until nothing is left to decode; False when time ran out."""
         with self._changed:

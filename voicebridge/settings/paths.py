@@ -1,9 +1,11 @@
 """Where things are: state, models, spool, the running daemon's status."""
 
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from voicebridge.domain.errors import SettingsError
 from voicebridge.settings.schema import Settings
 
 SYSTEM_CONFIG = Path("/etc/voicebridge/voicebridge.toml")
@@ -11,18 +13,21 @@ SYSTEM_STATE = Path("/var/lib/voicebridge")
 
 
 def user_config(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the user's configuration file, whether it exists or not."""
-    base = environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    """Return the user's configuration file, whether it exists or not. Raises SettingsError without a home."""
+    base = environ.get("XDG_CONFIG_HOME") or _home(environ) / ".config"
     return Path(base) / "voicebridge" / "voicebridge.toml"
 
 
 def state_dir(settings: Settings, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the directory of database, spool and models: the setting, systemd's, or the user's."""
+    """Return the directory of database, spool and models: the setting, systemd's, or the user's.
+
+    Raises SettingsError when it would be the user's and there is no home directory.
+    """
     if settings.store.state_dir is not None:
         return settings.store.state_dir.expanduser()
     if given := environ.get("STATE_DIRECTORY"):
         return Path(given.split(":")[0])
-    base = environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    base = environ.get("XDG_STATE_HOME") or _home(environ) / ".local" / "state"
     return Path(base) / "voicebridge"
 
 
@@ -46,3 +51,25 @@ def spool_dir(state: Path) -> Path:
 def audio_dir(state: Path) -> Path:
     """Return where the audio of settled utterances is kept in a state directory, if it is kept."""
     return state / "audio"
+
+
+def status_paths(state: Path, environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
+    """Return where the daemon of a state directory may have written its status, best place first.
+
+    In memory where there is such a place (systemd's or the user's runtime directory), so that a status every two
+    seconds does not wear out a flash card; else in the state directory.
+    """
+    tag = hashlib.sha256(str(state.absolute()).encode()).hexdigest()[:8]
+    runtime = [environ.get("RUNTIME_DIRECTORY", "").split(":")[0], "/run/voicebridge"]
+    if base := environ.get("XDG_RUNTIME_DIR"):
+        runtime.append(f"{base}/voicebridge")
+    return (*(Path(place) / f"status-{tag}.json" for place in runtime if place), state / "status.json")
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    if home := environ.get("HOME"):
+        return Path(home)
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise SettingsError("This user has no home directory.", "Set HOME, or store.state_dir.") from error

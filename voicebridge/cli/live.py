@@ -1,0 +1,190 @@
+"""What a person reads while the daemon hears: one line for each utterance, and a summary at the end."""
+
+import json
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from voicebridge.domain.events import (
+    CaptureChanged,
+    EngineFailed,
+    EngineReady,
+    Event,
+    GapNoted,
+    SpeechDiscarded,
+    SpeechStarted,
+    StoreChanged,
+    UtteranceSettled,
+)
+from voicebridge.domain.text import printable
+from voicebridge.domain.utterance import Status, UtteranceRecord
+
+KEPT_DELAYS = 100_000
+"""Bound on the delays kept for the summary (a month of speech); later ones replace nothing and are only counted."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the summary is made of."""
+
+    done: int = 0
+    rejected: int = 0
+    failed: int = 0
+    gaps: int = 0
+    gap_seconds: float = 0.0
+    delays_ms: list[float] = field(default_factory=list)
+
+    def take(self, event: Event) -> None:
+        """Count an event."""
+        if isinstance(event, GapNoted):
+            self.gaps += 1
+            self.gap_seconds += event.gap.span.seconds
+        elif isinstance(event, UtteranceSettled):
+            record = event.record
+            self.done += record.status is Status.DONE
+            self.rejected += record.status is Status.REJECTED
+            self.failed += record.status is Status.FAILED
+            if record.delay_ms is not None and len(self.delays_ms) < KEPT_DELAYS:
+                self.delays_ms.append(record.delay_ms)
+
+    def summary(self, heard_seconds: float, database: Path) -> str:
+        """Return the summary for people."""
+        utterances = f"{self.done} utterances"
+        if self.rejected:
+            utterances += f", {self.rejected} rejected (voicebridge history --rejected)"
+        if self.failed:
+            utterances += f", {self.failed} failed (voicebridge history --failed)"
+        lines = [f"{'heard':>10}  {_duration(heard_seconds)}", f"{'text':>10}  {utterances}"]
+        lines.append(f"{'gaps':>10}  " + (f"{self.gaps}, {self.gap_seconds:.1f} s lost" if self.gaps else "none"))
+        if self.delays_ms:
+            lines.append(f"{'delay':>10}  {delay_figures(self.delays_ms)} (end of speech to text)")
+        lines.append(f"{'database':>10}  {database}")
+        return "\n".join(lines)
+
+
+def delay_figures(delays_ms: list[float]) -> str:
+    """Return median, 95th percentile and maximum in seconds."""
+    ordered = sorted(delays_ms)
+    p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+    return f"median {statistics.median(ordered) / 1000:.2f} s, p95 {p95 / 1000:.2f} s, max {ordered[-1] / 1000:.2f} s"
+
+
+class LivePrinter:
+    """Prints what is heard as it is heard; on a terminal it also shows that speech is being heard."""
+
+    def __init__(self, terminal: bool, echo: Callable[..., None] = click.echo) -> None:
+        self.tally = Tally()
+        self._terminal = terminal
+        self._echo = echo
+        self._hint_shown = False
+
+    def show(self, event: Event) -> None:
+        """Print an event, if it is one that people want to see."""
+        self.tally.take(event)
+        if isinstance(event, SpeechStarted):
+            self._hint("… hearing speech")
+        elif isinstance(event, SpeechDiscarded):
+            self._hint("")
+        elif isinstance(event, UtteranceSettled):
+            self._line(utterance_line(event.record))
+        else:
+            text = notice(event)
+            if text:
+                self._line(click.style(text, dim=True))
+
+    def _hint(self, text: str) -> None:
+        """Show a passing word that the next line overwrites."""
+        if self._terminal:
+            self._echo("\r\x1b[2K" + click.style(text, dim=True), nl=False)
+            self._hint_shown = bool(text)
+
+    def _line(self, text: str) -> None:
+        if self._hint_shown:
+            self._echo("\r\x1b[2K", nl=False)
+            self._hint_shown = False
+        self._echo(text)
+
+
+def utterance_line(record: UtteranceRecord) -> str:
+    """Return the line of a settled utterance: time, text, delay and engine."""
+    at = datetime.fromtimestamp(record.started_at, tz=UTC).astimezone().strftime("%H:%M:%S")
+    engine = click.style(f"[{record.engine}]", dim=True) if record.engine else ""
+    delay = click.style(f"{record.delay_ms / 1000:.2f} s", fg="green") if record.delay_ms is not None else ""
+    if record.status is Status.DONE:
+        return f"{at}  {printable(record.text or '')}  {delay} {engine}".rstrip()
+    words = f"({record.status}: {'; '.join(record.reasons)})"
+    return click.style(f"{at}  {printable(words)}", dim=True) + f"  {engine}"
+
+
+def notice(event: Event) -> str:
+    """Return a sentence for an event that is not an utterance, or nothing."""
+    match event:
+        case GapNoted(gap):
+            return f"-- {gap.span.seconds:.2f} s of audio were lost ({gap.reason})"
+        case CaptureChanged(detail=detail) | StoreChanged(detail=detail):
+            return f"-- {printable(detail)}"
+        case EngineReady(engine, model, load_ms):
+            return f"-- {engine} ({printable(model)}) is ready after {load_ms / 1000:.1f} s"
+        case EngineFailed(engine, detail):
+            return f"-- {engine} cannot be used: {printable(detail)}"
+        case _:
+            return ""
+
+
+class JsonPrinter:
+    """Prints one JSON object a line for each settled utterance and gap."""
+
+    def __init__(self, echo: Callable[..., None] = click.echo) -> None:
+        self.tally = Tally()
+        self._echo = echo
+
+    def show(self, event: Event) -> None:
+        """Print an event as JSON."""
+        self.tally.take(event)
+        if isinstance(event, UtteranceSettled):
+            self._echo(json.dumps(as_json(event.record), ensure_ascii=False))
+        elif isinstance(event, GapNoted):
+            gap = event.gap
+            self._echo(json.dumps({"gap": gap.reason, "start": gap.span.start, "end": gap.span.end}))
+
+
+def as_json(record: UtteranceRecord) -> dict[str, object]:
+    """Return an utterance as a JSON object; wall times in UTC, ISO 8601."""
+    return {
+        "id": record.utterance_id,
+        "status": record.status,
+        "text": record.text,
+        "started_at": iso_utc(record.started_at),
+        "ended_at": iso_utc(record.ended_at),
+        "start_sample": record.start_sample,
+        "end_sample": record.end_sample,
+        "language": record.language,
+        "confidence": record.confidence,
+        "engine": record.engine,
+        "model": record.model,
+        "decode_ms": record.decode_ms,
+        "delay_ms": record.delay_ms,
+        "end_reason": record.end_reason,
+        "reasons": list(record.reasons),
+        "words": [
+            {"text": w.text, "start_sample": w.start_sample, "end_sample": w.end_sample, "probability": w.probability}
+            for w in record.words
+        ],
+    }
+
+
+def iso_utc(seconds: float) -> str:
+    """Return seconds since the epoch as ISO 8601 in UTC, with milliseconds."""
+    return datetime.fromtimestamp(seconds, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{seconds:.1f} s"

@@ -1,0 +1,82 @@
+"""The status of the running daemon: one record, written where `voicebridge status` finds it."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the daemon is, at one moment. Times are seconds since the epoch (UTC); levels are RMS, 0 to 32768."""
+
+    pid: int
+    session_id: int
+    started_at: float
+    written_at: float
+    state: str
+    """``starting``, ``hearing``, ``deaf`` or ``stopping``."""
+    source: str
+    engine: str
+    model: str
+    engine_state: str
+    """``loading``, ``ready`` or ``failed``."""
+    trouble: str
+    """What is wrong, in one sentence; empty when nothing is."""
+    heard_seconds: float
+    speech_seconds: float
+    level: float
+    listener_lag_ms: float
+    utterances: int
+    done: int
+    rejected: int
+    failed: int
+    waiting: int
+    backlog_seconds: float
+    gaps: int
+    gap_seconds: float
+    schema: int = SCHEMA
+
+
+class StatusFile:
+    """Writes the status to the first of several places that can be written."""
+
+    def __init__(self, places: Sequence[Path]) -> None:
+        self.path = next((place for place in places if _writable(place.parent)), None)
+        self.failures = 0
+
+    def write(self, status: Status) -> None:
+        """Replace the file in one step; not durable on purpose. A failure is counted, not raised."""
+        if self.path is None:
+            return
+        partial = self.path.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            partial.write_text(json.dumps(asdict(status)), encoding="utf-8")
+            partial.replace(self.path)
+        except OSError:
+            self.failures += 1
+
+    def remove(self) -> None:
+        """Delete the file: the daemon has ended."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+
+def read_status(places: Sequence[Path]) -> dict[str, Any] | None:
+    """Return the status that a daemon wrote last, or None when there is none that can be read."""
+    for place in places:
+        try:
+            content = json.loads(place.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(content, dict) and content.get("schema") == SCHEMA:
+            return content
+    return None
+
+
+def _writable(directory: Path) -> bool:
+    return directory.is_dir() and os.access(directory, os.W_OK)

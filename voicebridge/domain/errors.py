@@ -83,9 +83,22 @@ class StoreError(VoicebridgeError):
     """A database or spool that cannot be used."""
 
     exit_code = ExitCode.STORE
+    transient: ClassVar[bool] = False
+    """True when the same call may succeed later without anybody's mistake being put right first."""
 
 
 class StoreBusyError(StoreError):
     """A database that another process holds for now; trying again may help."""
 
     exit_code = ExitCode.BUSY
+    transient = True
+
+
+class StoreUnavailableError(StoreError):
+    """A disk that does not take it for now: full, read-only or failing; trying again may help."""
+
+    transient = True
+
+
+class UtteranceGoneError(StoreError):
+    """An utterance that was forgotten while it was being worked on; there is nothing left to do for it."""

@@ -101,5 +101,7 @@ def guarded(command: click.Command, args: list[str] | None = None, **extra: Any)
 
 
 def _complain(command: click.Command, error: VoicebridgeError) -> int:
-    click.echo(f"{command.name if command.name != 'group' else 'voicebridge'}: {printable(str(error))}", err=True)
+    name = command.name if command.name != "group" else "voicebridge"
+    # A message may have several lines; each is cleaned by itself.
+    click.echo(f"{name}: " + "\n".join(printable(line).rstrip() for line in str(error).split("\n")), err=True)
     return error.code

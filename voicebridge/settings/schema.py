@@ -1,15 +1,25 @@
-"""Every setting: its name, default, bounds and meaning."""
+"""Every setting: its name, default, bounds and meaning (the line under it, which template and documentation show)."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _none_for_empty(value: object) -> object:
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("a path cannot hold a zero byte")
+    return None if value == "" else value
+
+
+OptionalPath: TypeAlias = Annotated[Path | None, BeforeValidator(_none_for_empty)]
+"""A path, or empty for the default that the setting's description names (TOML has no null)."""
 
 
 class Section(BaseModel):
     """A table of the configuration file; unknown keys are errors and values never change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class AudioSettings(Section):
@@ -93,7 +103,7 @@ class WhisperSettings(Section):
 
     model: str = "base.en"
     """Name of a pulled model, or a folder that holds a CTranslate2 Whisper model."""
-    models_dir: Path | None = None
+    models_dir: OptionalPath = None
     """Where pulled models are; by default `models` in the state directory."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where it runs."""
@@ -116,7 +126,7 @@ class WhisperSettings(Section):
 class SphinxSettings(Section):
     """The sphinx engine (PocketSphinx)."""
 
-    model_dir: Path | None = None
+    model_dir: OptionalPath = None
     """Folder with an acoustic model, `*.lm.bin` and `*.dict`; by default the English model inside the package."""
 
 
@@ -142,7 +152,7 @@ class GateSettings(Section):
 class StoreSettings(Section):
     """What is kept, where, and for how long."""
 
-    state_dir: Path | None = None
+    state_dir: OptionalPath = None
     """Database, spool and models. By default $STATE_DIRECTORY (set by systemd), else ~/.local/state/voicebridge."""
     retain_audio: str = "until_transcribed"
     """`until_transcribed`, `forever`, or a number of days such as `30 days`."""

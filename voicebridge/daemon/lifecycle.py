@@ -89,7 +89,7 @@ class Daemon:
             self.error = fault
 
     def stop(self, on_event: Callable[[Event], None]) -> None:
-        """Take down in the order of the data: what was heard is stored, a decode is finished or its attempt returned."""
+        """Take down in the order of the data: what was heard is stored, a decode finished or its attempt returned."""
         self.stopping = True
         crew = self._crew
         crew.source.stop()

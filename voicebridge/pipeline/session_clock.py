@@ -10,7 +10,7 @@ from voicebridge.domain.timeline import Anchor, Timeline
 class StampedRing(Protocol):
     """Something that knows when its newest sample came."""
 
-    def stamp(self) -> tuple[int, float]:
+    def mark(self) -> tuple[int, float]:
         """Return (samples written so far, CLOCK_MONOTONIC of that write)."""
         ...
 
@@ -48,7 +48,7 @@ class SessionClock:
 
     def renew(self) -> Anchor:
         """Take a new anchor now: at the start, every minute, and when audio comes back after a gap."""
-        sample_index, monotonic_seconds = self._ring.stamp()
+        sample_index, monotonic_seconds = self._ring.mark()
         now = self._monotonic()
         anchor = Anchor(sample_index, monotonic_seconds, self._realtime() - (now - monotonic_seconds))
         self._timeline.add(anchor)

@@ -104,8 +104,9 @@ class StoreWriter(Worker):
             self._changed.notify_all()
 
     def _has_room(self, audio_bytes: int) -> bool:
-        fits = self._audio_bytes == 0 or self._audio_bytes + audio_bytes <= self._max_audio_bytes
-        return fits and len(self._jobs) < MAX_JOBS
+        fits = self._audio_bytes + audio_bytes <= self._max_audio_bytes
+        # What carries no audio (results above all) must get through a queue that is full of audio.
+        return (fits or audio_bytes == 0 or self._audio_bytes == 0) and len(self._jobs) < MAX_JOBS
 
     def _enqueue(self, job: Job) -> bool:
         with self._changed:

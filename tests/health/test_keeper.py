@@ -1,0 +1,40 @@
+from voicebridge.health.keeper import Duty, Keeper
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_duty_is_done_when_it_is_due_and_not_before() -> None:
+    clock, done = Clock(), list[float]()
+    keeper = Keeper([Duty(10.0, lambda: done.append(clock.now))], clock)
+    assert keeper.tick() == 10.0
+    clock.now = 9.9
+    keeper.tick()
+    assert done == []
+    clock.now = 10.0
+    assert keeper.tick() == 10.0
+    assert done == [10.0]
+
+
+def test_a_duty_that_was_missed_often_is_done_once() -> None:
+    clock, done = Clock(), list[float]()
+    keeper = Keeper([Duty(1.0, lambda: done.append(clock.now))], clock)
+    clock.now = 50.0
+    keeper.tick()
+    keeper.tick()
+    assert done == [50.0]
+
+
+def test_the_nearest_duty_says_how_long_to_wait() -> None:
+    clock = Clock()
+    keeper = Keeper([Duty(10.0, lambda: None), Duty(3.0, lambda: None)], clock)
+    assert keeper.tick() == 3.0
+    clock.now = 3.0
+    assert keeper.tick() == 3.0
+    clock.now = 8.0
+    assert keeper.tick() == 2.0

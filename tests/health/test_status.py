@@ -1,0 +1,71 @@
+from pathlib import Path
+
+from voicebridge.health.status import Status, StatusFile, read_status
+
+
+def status(state: str = "hearing") -> Status:
+    return Status(
+        pid=1,
+        session_id=2,
+        started_at=3.0,
+        written_at=4.0,
+        state=state,
+        source="a microphone",
+        engine="whisper",
+        model="base.en",
+        engine_state="ready",
+        trouble="",
+        heard_seconds=5.0,
+        speech_seconds=1.0,
+        level=12.0,
+        listener_lag_ms=1.0,
+        utterances=3,
+        done=2,
+        rejected=1,
+        failed=0,
+        waiting=0,
+        backlog_seconds=0.0,
+        gaps=0,
+        gap_seconds=0.0,
+    )
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    places = (tmp_path / "none" / "status.json", tmp_path / "status.json")
+    file = StatusFile(places)
+    file.write(status())
+    file.write(status("deaf"))
+    read = read_status(places)
+    assert read is not None
+    assert (read["state"], read["schema"], read["done"]) == ("deaf", 1, 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
+
+
+def test_nothing_is_left_after_the_end(tmp_path: Path) -> None:
+    file = StatusFile((tmp_path / "status.json",))
+    file.write(status())
+    file.remove()
+    assert read_status((tmp_path / "status.json",)) is None
+
+
+def test_a_status_of_another_schema_or_a_torn_one_is_no_status(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    for content in ('{"schema": 99}', '{"schema"', "[]"):
+        path.write_text(content)
+        assert read_status((path,)) is None
+
+
+def test_a_place_that_vanishes_is_counted_and_not_raised(tmp_path: Path) -> None:
+    place = tmp_path / "run"
+    place.mkdir()
+    file = StatusFile((place / "status.json",))
+    place.rmdir()
+    file.write(status())
+    assert file.failures == 1
+
+
+def test_without_any_place_nothing_is_written() -> None:
+    file = StatusFile((Path("/proc/voicebridge/status.json"),))
+    file.write(status())
+    file.remove()
+    assert file.path is None

@@ -1,0 +1,70 @@
+from voicebridge.pipeline.session_clock import SessionClock
+
+
+class Clocks:
+    """A ring's mark, a monotonic and a wall clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.written = (0, 100.0)
+        self.monotonic = 100.0
+        self.realtime = 1_000_000.0
+
+    def mark(self) -> tuple[int, float]:
+        return self.written
+
+    def advance(self, seconds: float, samples: int) -> None:
+        self.monotonic += seconds
+        self.realtime += seconds
+        self.written = (self.written[0] + samples, self.monotonic)
+
+
+def session_clock(clocks: Clocks, paced: bool = True) -> SessionClock:
+    return SessionClock(clocks, paced, 60.0, lambda: clocks.monotonic, lambda: clocks.realtime)
+
+
+def test_before_the_first_anchor_time_runs_from_the_session_start() -> None:
+    assert session_clock(Clocks()).wall(16_000) == 1_000_001.0
+
+
+def test_the_first_audio_sets_an_anchor() -> None:
+    clocks = Clocks()
+    clock = session_clock(clocks)
+    clocks.advance(2.0, 320)  # the device took two seconds to begin
+    anchor = clock.renew_if_due()
+    assert anchor is not None
+    assert anchor.sample_index == 320
+    assert clock.wall(320) == 1_000_002.0
+    assert clock.monotonic_of(320 + 16_000) == 103.0
+
+
+def test_anchors_are_renewed_every_minute_and_follow_the_device_clock() -> None:
+    clocks = Clocks()
+    clock = session_clock(clocks)
+    assert clock.renew_if_due() is not None
+    clocks.advance(59.0, 59 * 16_000)
+    assert clock.renew_if_due() is None
+    clocks.advance(1.0, 16_100)  # a device that runs fast
+    anchor = clock.renew_if_due()
+    assert anchor is not None
+    assert clock.wall(anchor.sample_index) == 1_000_060.0
+
+
+def test_a_step_of_the_wall_clock_does_not_move_the_monotonic_time() -> None:
+    clocks = Clocks()
+    clock = session_clock(clocks)
+    clock.renew_if_due()
+    clocks.realtime += 3600
+    clocks.advance(60.0, 60 * 16_000)
+    clock.renew()
+    assert clock.monotonic_of(60 * 16_000) == 160.0
+    assert clock.wall(60 * 16_000) == 1_003_660.0
+    assert clock.wall(0) == 1_000_000.0
+
+
+def test_an_unpaced_source_counts_from_the_session_start_and_has_no_monotonic_time() -> None:
+    clocks = Clocks()
+    clock = session_clock(clocks, paced=False)
+    clocks.advance(0.01, 16_000 * 3600)
+    assert clock.renew_if_due() is None
+    assert clock.wall(16_000 * 3600) == 1_003_600.0
+    assert clock.monotonic_of(0) is None

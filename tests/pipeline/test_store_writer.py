@@ -1,0 +1,120 @@
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from voicebridge.domain.errors import StoreBusyError, StoreError
+from voicebridge.domain.events import StoreChanged
+from voicebridge.pipeline.events import EventStream
+from voicebridge.pipeline.store_writer import StoreWriter
+
+
+class Refusing:
+    """An action that the store refuses so many times before it takes it."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+        self.done = threading.Event()
+
+    def __call__(self) -> str:
+        if self.left:
+            self.left -= 1
+            raise StoreBusyError("The database is locked.", "Wait.")
+        self.done.set()
+        return "taken"
+
+
+@pytest.fixture
+def events() -> EventStream:
+    return EventStream()
+
+
+@pytest.fixture
+def writer(events: EventStream) -> Iterator[StoreWriter]:
+    writer = StoreWriter(events, max_audio_bytes=1000)
+    writer.start()
+    yield writer
+    writer.stop()
+    assert writer.join(10)
+
+
+def test_jobs_run_in_the_order_they_came(writer: StoreWriter) -> None:
+    seen: list[int] = []
+    for number in range(100):
+        assert writer.offer(lambda number=number: seen.append(number))  # type: ignore[misc]
+    assert writer.drain(10)
+    assert seen == list(range(100))
+    assert writer.queued_jobs == 0
+
+
+def test_a_call_returns_the_result_of_its_action(writer: StoreWriter) -> None:
+    assert writer.call(lambda: 42, 10) == 42
+
+
+def test_a_refused_job_is_tried_again_until_it_is_taken(writer: StoreWriter, events: EventStream) -> None:
+    subscription = events.subscribe()
+    assert writer.call(Refusing(2), 10) == "taken"
+    assert writer.retries == 2
+    assert subscription.get(1) == StoreChanged(working=False, detail="The database is locked. Wait.")
+    assert subscription.get(1) == StoreChanged(working=True, detail="The store takes what is heard again.")
+    assert writer.trouble is None
+
+
+def test_a_call_that_gets_no_answer_in_time_is_told(writer: StoreWriter) -> None:
+    gate = threading.Event()
+    writer.offer(gate.wait)
+    with pytest.raises(StoreError, match=r"did not answer within 0\.01 s"):
+        writer.call(lambda: None, 0.01)
+    gate.set()
+
+
+def test_audio_beyond_the_bound_is_refused_and_counted(writer: StoreWriter) -> None:
+    gate = threading.Event()
+    assert writer.offer(gate.wait, audio_bytes=900)
+    assert not writer.offer(lambda: None, audio_bytes=200)
+    assert not writer.wait_for_room(200, 0)
+    assert writer.offer(lambda: None, audio_bytes=100)
+    assert writer.refused == 1
+    assert writer.queued_audio_bytes == 1000
+    gate.set()
+    assert writer.wait_for_room(200, 10)
+
+
+def test_one_piece_larger_than_the_bound_is_taken_when_nothing_else_waits(writer: StoreWriter) -> None:
+    assert writer.offer(lambda: None, audio_bytes=5000)
+    assert writer.drain(10)
+
+
+def test_stopping_runs_what_is_queued_first(events: EventStream) -> None:
+    writer = StoreWriter(events, 1000)
+    done = threading.Event()
+    writer.offer(done.set)
+    writer.start()
+    writer.stop()
+    assert writer.join(10)
+    assert done.is_set()
+
+
+def test_what_the_store_refuses_at_the_end_is_given_up_in_bounded_time(events: EventStream) -> None:
+    writer = StoreWriter(events, 1000)
+    writer.start()
+    for _ in range(3):
+        writer.offer(Refusing(1_000_000))
+    writer.stop()
+    assert writer.join(10)
+    assert writer.failure is None
+
+
+def test_a_fault_of_ours_ends_the_thread_and_is_reported(events: EventStream, caplog: pytest.LogCaptureFixture) -> None:
+    reported = threading.Event()
+    writer = StoreWriter(events, 1000, on_failure=reported.set)
+    writer.start()
+
+    def faulty() -> None:
+        raise ZeroDivisionError
+
+    writer.offer(faulty)
+    assert reported.wait(10)
+    assert isinstance(writer.failure, ZeroDivisionError)
+    assert "the thread store-writer died" in caplog.text
+    assert "ZeroDivisionError" in caplog.text

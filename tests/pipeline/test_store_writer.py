@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from voicebridge.domain.errors import StoreBusyError, StoreError
+from voicebridge.domain.errors import StoreBusyError, StoreError, UtteranceGoneError
 from voicebridge.domain.events import StoreChanged
 from voicebridge.pipeline.events import EventStream
 from voicebridge.pipeline.store_writer import StoreWriter
@@ -118,3 +118,26 @@ def test_a_fault_of_ours_ends_the_thread_and_is_reported(events: EventStream, ca
     assert isinstance(writer.failure, ZeroDivisionError)
     assert "the thread store-writer died" in caplog.text
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_what_the_store_refuses_for_good_is_given_up_and_the_next_job_runs(
+    writer: StoreWriter, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hopeless() -> None:
+        raise StoreError("The database is corrupt.", "Restore a backup.")
+
+    writer.offer(hopeless)
+    assert writer.call(lambda: "next", 10) == "next"
+    assert writer.given_up == 1
+    assert "The database is corrupt." in caplog.text
+
+
+def test_a_forgotten_utterance_is_no_trouble(writer: StoreWriter, events: EventStream) -> None:
+    def forgotten() -> None:
+        raise UtteranceGoneError("Utterance 7 was forgotten.")
+
+    subscription = events.subscribe()
+    writer.offer(forgotten)
+    assert writer.drain(10)
+    assert subscription.get(0) is None
+    assert writer.given_up == 0

@@ -11,6 +11,8 @@ class ExitCode(IntEnum):
     FAILURE = 1
     """A check found something wrong, or nothing was found."""
     USAGE = 2
+    NOT_RUNNING = 3
+    """`status`: no daemon runs on this state directory (as systemctl says it)."""
     INPUT = 65
     """EX_DATAERR: an audio file or stream that cannot be read."""
     NO_INPUT = 66

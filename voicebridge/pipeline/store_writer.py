@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from voicebridge.domain.errors import StoreError
+from voicebridge.domain.errors import StoreError, UtteranceGoneError
 from voicebridge.domain.events import StoreChanged
 from voicebridge.domain.ports import EventSink
 from voicebridge.pipeline.worker import Worker
@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
+HOPELESS_TRIES = 3
+"""Tries of a job that the store refuses for good (corrupt, not merely locked or full); its audio stays in the spool."""
 MAX_JOBS = 20_000
 """Bound on jobs that carry no audio (gaps, anchors, results): about 20 MB of small objects."""
 
@@ -35,6 +37,7 @@ class Job:
 class StoreWriter(Worker):
     """Runs jobs in order. What the store refuses for now (locked, full, read-only) is tried again, never dropped.
 
+    What it refuses for good is given up after three tries, counted and told; the next start finds the audio in the spool.
     Policy at the bound: ``offer`` answers False and the caller keeps what it has (audio stays in the ring).
     """
 
@@ -43,6 +46,7 @@ class StoreWriter(Worker):
         self.refused = 0
         self.retries = 0
         self.completed = 0
+        self.given_up = 0
         self.trouble: str | None = None
         self.job_started_monotonic: float | None = None
         self._events = events
@@ -134,18 +138,21 @@ class StoreWriter(Worker):
             return self._jobs[0] if self._jobs else None
 
     def _do(self, job: Job) -> None:
-        """Run one job until it succeeds, or once more after ``stop``."""
+        """Run one job until it succeeds, is hopeless, or has been tried once more after ``stop``."""
         pause_seconds = FIRST_RETRY_SECONDS
+        tries = 0
         while True:
             last_try = self._stopping.is_set()
+            tries += 1
             try:
                 result = job.action()
+            except UtteranceGoneError as error:
+                self._fail(job, error)  # forgotten on purpose while it was on its way: nothing is wrong
+                return
             except StoreError as error:
                 self._note_trouble(error)
-                if last_try:
-                    logger.error("the store could not take what was queued at the end: %s", error)  # noqa: TRY400
-                    if job.future:
-                        job.future.set_exception(error)
+                if last_try or (not error.transient and tries >= HOPELESS_TRIES):
+                    self._give_up(job, error)
                     return
                 self.retries += 1
                 self._hurry.wait(pause_seconds)
@@ -155,6 +162,15 @@ class StoreWriter(Worker):
                 if job.future:
                     job.future.set_result(result)
                 return
+
+    def _give_up(self, job: Job, error: StoreError) -> None:
+        self.given_up += 1
+        logger.error("the store did not take what was queued: %s", error)
+        self._fail(job, error)
+
+    def _fail(self, job: Job, error: StoreError) -> None:
+        if job.future:
+            job.future.set_exception(error)
 
     def _note_trouble(self, error: StoreError) -> None:
         if self.trouble is None:

@@ -1,1 +1,1 @@
-"""Speech engines and their models."""
+"""Speech engines and their models: what turns an utterance into a transcript."""

@@ -1,0 +1,104 @@
+"""``voicebridge models``: list, pull, add, verify and remove speech models."""
+
+import json
+from pathlib import Path
+
+import click
+
+from voicebridge.cli.invocation import Invocation
+from voicebridge.domain.errors import ExitCode, SpeechError
+from voicebridge.domain.text import printable
+from voicebridge.settings.paths import models_dir
+from voicebridge.speech import models
+
+
+@click.group("models")
+def command() -> None:
+    """List, pull and verify speech models."""
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def list_models(invocation: Invocation, as_json: bool) -> None:
+    """List the models on disk and those that can be pulled."""
+    directory = models_dir(invocation.settings)
+    found = models.installed(directory)
+    names = {model.name for model in found}
+    pullable = [name for name in models.REPOSITORIES if name not in names]
+    chosen = invocation.settings.whisper.model
+    if as_json:
+        rows = [
+            {"name": model.name, "path": str(model.path), "bytes": model.size_bytes, "chosen": model.name == chosen}
+            for model in found
+        ]
+        click.echo(json.dumps({"directory": str(directory), "installed": rows, "pullable": pullable}, indent=2))
+        return
+    click.echo(f"On disk, in {directory}:" if found else f"No models in {directory}.")
+    for model in found:
+        mark = "  (whisper.model)" if model.name == chosen else ""
+        click.echo(f"  {printable(model.name):20} {model.size_bytes / 1e6:8.1f} MB{mark}")
+    click.echo(f"To pull: {', '.join(pullable)}")
+    click.echo("PocketSphinx's English model is inside its package and always there.")
+
+
+@command.command()
+@click.argument("name")
+@click.pass_obj
+def pull(invocation: Invocation, name: str) -> None:
+    """Download a model by its NAME, such as base.en."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    from voicebridge.speech.hub import pull as pull_model
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns) as bar:
+        task = bar.add_task(printable(name), total=None)
+        path = pull_model(
+            name, models_dir(invocation.settings), lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    click.echo(f"Model {name} is in {path}.")
+
+
+@command.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--name", help="What to call it; by default the folder's name.")
+@click.pass_obj
+def add(invocation: Invocation, folder: Path, name: str | None) -> None:
+    """Copy a model from a FOLDER, such as one on a USB stick."""
+    path = models.add_folder(folder, models_dir(invocation.settings), name)
+    click.echo(f"Model {path.name} is in {path}.")
+
+
+@command.command()
+@click.argument("name", required=False)
+@click.pass_obj
+def verify(invocation: Invocation, name: str | None) -> int:
+    """Check every file of a model, or of all; leaves with 1 when one is damaged."""
+    directory = models_dir(invocation.settings)
+    paths = [_existing(name, directory)] if name else [model.path for model in models.installed(directory)]
+    if not paths:
+        click.echo(f"No models in {directory}.")
+    damaged = 0
+    for path in paths:
+        problems = models.verify(path)
+        damaged += bool(problems)
+        noted = "" if models.has_checksums(path) else " (no checksums were noted; its structure is whole)"
+        click.echo(f"{printable(path.name)}: {'damaged: ' + '; '.join(problems) if problems else 'ok' + noted}")
+    return ExitCode.FAILURE if damaged else ExitCode.OK
+
+
+@command.command()
+@click.argument("name")
+@click.pass_obj
+def remove(invocation: Invocation, name: str) -> None:
+    """Delete a model by its NAME."""
+    models.remove(name, models_dir(invocation.settings))
+    click.echo(f"Model {name} is deleted.")
+
+
+def _existing(name: str, directory: Path) -> Path:
+    path = models.find(name, directory)
+    if path is None:
+        raise SpeechError(f"There is no model {name} in {directory}.", "`voicebridge models list` shows what is there.")
+    return path

@@ -1,0 +1,143 @@
+"""What an earlier process left behind, put in order at the start by the holder of the state directory."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from voicebridge.domain.audio import Span
+from voicebridge.domain.units import ms_to_samples, samples_to_seconds
+from voicebridge.domain.utterance import EndedUtterance, EndReason, PendingUtterance, Status, UtteranceKey
+from voicebridge.store.database import told, transaction
+from voicebridge.store.retention import KeptAudio
+from voicebridge.store.rows import columns_of_ended, pending_of
+from voicebridge.store.sessions import CRASHED, close_crashed
+from voicebridge.store.spool import DirectorySpool, SpoolEntry
+from voicebridge.store.utterances import insert, update
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+SHORTEST_SAMPLES = ms_to_samples(100)
+"""Less than this of an interrupted utterance is no word: `endpoint.min_speech_ms` is as much by default."""
+
+
+@dataclass(slots=True)
+class Recovery:
+    """What was found and what became of it."""
+
+    pending: list[PendingUtterance] = field(default_factory=list)
+    """Everything that waits for its decode, lowest id first."""
+    crashed_sessions: int = 0
+    interrupted: int = 0
+    """Utterances that were open, or sealed but not committed, when the process died; now pending."""
+    too_short: int = 0
+    failed: list[int] = field(default_factory=list)
+    """Ids of utterances that are set aside now: too many attempts, or their audio is gone."""
+    settled_leftovers: int = 0
+    """Audio that should have been deleted when its utterance was settled."""
+    unreadable: int = 0
+    """Files in the spool that are not ours; renamed to `*.unreadable` and left there."""
+
+
+def recover(db: "Database", spool: DirectorySpool, kept: KeptAudio, max_attempts: int, now: float) -> Recovery:
+    """Close crashed sessions and make everything in the spool pending, settled or failed. Raises StoreError.
+
+    To be called by the holder of the lock, before it begins its own session. An utterance whose end nobody saw ends
+    where its audio ends; all of it counts as speech (ratio 1.0), since the detector's word on it is lost and the
+    quality gate must not reject it for that. A repetition finds nothing left to do.
+    """
+    found = Recovery()
+    unwanted: list[UtteranceKey] = []
+    # Moved away first: a name that a new utterance may want must not be in its way.
+    entries = [entry for entry in spool.entries() if _is_readable(spool, entry, found)]
+    with transaction(db):
+        found.crashed_sessions = close_crashed(db)
+        for entry in entries:
+            _place(db, entry, found, unwanted)
+        sizes = {entry.key: entry.samples for entry in entries}
+        _set_aside(db, sizes, max_attempts, now, found)
+        db.conn.execute("UPDATE utterances SET recovered = 1 WHERE status = 'pending' AND recovered = 0")
+    for key in unwanted:
+        spool.discard(key)
+    _delete_unrecorded(db, kept, found)
+    found.pending = [pending_of(row) for row in _pending_rows(db)]
+    return found
+
+
+def _is_readable(spool: DirectorySpool, entry: SpoolEntry, found: Recovery) -> bool:
+    if not entry.readable:
+        found.unreadable += 1
+        path = spool.file_of(entry.key)
+        with told(path):
+            path.rename(path.with_name(f"{path.name}.unreadable"))
+    return entry.readable
+
+
+def _place(db: "Database", entry: SpoolEntry, found: Recovery, unwanted: list[UtteranceKey]) -> None:
+    """Decide what becomes of one file in the spool."""
+    row = db.conn.execute(
+        "SELECT status FROM utterances WHERE session_id = ? AND start_sample = ?",
+        (entry.key.session_id, entry.key.start_sample),
+    ).fetchone()
+    if row is None and entry.samples < SHORTEST_SAMPLES:
+        found.too_short += 1
+        unwanted.append(entry.key)
+    elif row is None:
+        found.interrupted += 1
+        _ensure_session(db, entry)
+        insert(db, columns_of_ended(_ended_where_its_audio_ends(entry)))
+    elif row[0] in (Status.DONE, Status.REJECTED):
+        found.settled_leftovers += 1
+        unwanted.append(entry.key)
+
+
+def _ended_where_its_audio_ends(entry: SpoolEntry) -> EndedUtterance:
+    span = Span(entry.key.start_sample, entry.key.start_sample + entry.samples)
+    return EndedUtterance(
+        key=entry.key,
+        span=span,
+        speech=span,
+        speech_ratio=1.0,
+        reason=EndReason.INTERRUPTED,
+        started_at=entry.started_at,
+        ended_at=entry.started_at + samples_to_seconds(entry.samples),
+    )
+
+
+def _ensure_session(db: "Database", entry: SpoolEntry) -> None:
+    """Give audio a session whose database was lost or moved away; its id is not used again after that."""
+    db.conn.execute(
+        """INSERT INTO sessions (id, started_at, ended_at, ending, version, host, boot_id, source, settings_digest, pid)
+        VALUES (?, ?, ?, ?, 'unknown', 'unknown', '', 'unknown', '', 0) ON CONFLICT DO NOTHING""",
+        (entry.key.session_id, entry.started_at, entry.started_at, CRASHED),
+    )
+
+
+def _set_aside(db: "Database", sizes: dict[UtteranceKey, int], max_attempts: int, now: float, found: Recovery) -> None:
+    """Fail the pending utterances that cannot be decoded, or whose decode ended the process too often."""
+    for row in list(_pending_rows(db)):
+        reason = None
+        if not sizes.get(UtteranceKey(row["session_id"], row["start_sample"])):
+            reason = "its audio is missing from the spool"
+        elif row["attempts"] >= max_attempts:
+            reason = f"{row['attempts']} decodes of it did not come back"
+        if reason:
+            columns = {"status": Status.FAILED.value, "reasons": json.dumps([reason]), "settled_at": now}
+            update(db, row["id"], columns)
+            found.failed.append(row["id"])
+
+
+def _delete_unrecorded(db: "Database", kept: KeptAudio, found: Recovery) -> None:
+    """Delete kept audio that was written for a commit which then did not happen."""
+    for utterance_id, path in kept.files():
+        with told(db):
+            recorded = db.conn.execute("SELECT 1 FROM audio WHERE utterance_id = ?", (utterance_id,)).fetchone()
+        if not recorded:
+            kept.delete(path)
+            found.settled_leftovers += 1
+
+
+def _pending_rows(db: "Database") -> Iterator[dict[str, Any]]:
+    with told(db):
+        yield from db.query("SELECT * FROM utterances WHERE status = 'pending' ORDER BY id")

@@ -1,0 +1,1 @@
+"""How the model `whisper-commands` was made: sentences, synthesised speech, network, training, export."""

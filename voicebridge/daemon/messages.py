@@ -131,7 +131,7 @@ class _Given(dict[str, object]):
 
 
 def log_event(
-    logger: logging.Logger, message: Message, *, error: BaseException | None = None, **fields: object
+    logger: logging.Logger, message: Message, error: BaseException | None = None, /, **fields: object
 ) -> None:
     """Log an event; every field becomes VB_NAME in the journal, those that are None are left out.
 

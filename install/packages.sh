@@ -50,8 +50,12 @@ fail_for_packages() {
   say "install.sh: system packages are missing, and installing them needs root:"
   local name
   for name in "$@"; do say "  - $name"; done
-  fail "install them with this command, then run this again:" "sudo apt-get install --no-install-recommends $*"
+  say "Install them with this command, then run this again:"
+  say "  sudo apt-get update && sudo apt-get install --no-install-recommends $*"
+  exit "$EXIT_UNAVAILABLE"
 }
+
+lists_updated=no
 
 # install_packages NAME...: returns apt's exit status.
 install_packages() {
@@ -59,7 +63,10 @@ install_packages() {
   read -ra apt <<<"$(root_prefix)"
   # Another apt at work (unattended upgrades, say) is waited for.
   apt+=(DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300)
-  # Lists that cannot all be had may still be good enough.
-  run_logged "Updating the lists of system packages" "${apt[@]}" update || say "  not all of them could be had"
+  if [[ $lists_updated == no ]]; then
+    # Lists that cannot all be had may still be good enough.
+    run_logged "Updating the lists of system packages" "${apt[@]}" update || say "  not all of them could be had"
+    lists_updated=yes
+  fi
   run_logged "Installing system packages: $*" "${apt[@]}" install --yes --no-install-recommends "$@"
 }

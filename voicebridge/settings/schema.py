@@ -1,9 +1,10 @@
 """Every setting: its name, default, bounds and meaning (the line under it, which template and documentation show)."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 def _none_for_empty(value: object) -> object:
@@ -14,6 +15,12 @@ def _none_for_empty(value: object) -> object:
 
 OptionalPath: TypeAlias = Annotated[Path | None, BeforeValidator(_none_for_empty)]
 """A path, or empty for the default that the setting's description names (TOML has no null)."""
+
+
+def _is_retention(text: str) -> str:
+    if not re.fullmatch(r"until_transcribed|forever|\d{1,5}\s*(d|days?)?", text.strip().lower()):
+        raise ValueError("must be `until_transcribed`, `forever`, or a number of days such as `30 days`")
+    return text
 
 
 class Section(BaseModel):
@@ -92,6 +99,8 @@ class EngineSettings(Section):
 
     kind: Literal["auto", "whisper", "sphinx"] = "auto"
     """`auto` takes whisper when its model is on disk, else sphinx (PocketSphinx, English only, no download)."""
+    required: bool = True
+    """Leave with an error when the engine cannot be loaded; false goes on hearing and keeps what it hears pending."""
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """Decodes of one utterance that may die or fail before it is set aside as failed, with its audio kept."""
     decode_deadline_seconds: Annotated[float, Field(ge=5, le=3600)] = 120.0
@@ -154,7 +163,7 @@ class StoreSettings(Section):
 
     state_dir: OptionalPath = None
     """Database, spool and models. By default $STATE_DIRECTORY (set by systemd), else ~/.local/state/voicebridge."""
-    retain_audio: str = "until_transcribed"
+    retain_audio: Annotated[str, AfterValidator(_is_retention)] = "until_transcribed"
     """`until_transcribed`, `forever`, or a number of days such as `30 days`."""
     backlog_mb: Annotated[int, Field(ge=1, le=4096)] = 64
     """Audio kept in memory while the disk or the database does not take it; 64 MB is 35 minutes of speech."""

@@ -1,6 +1,6 @@
 """What the options before a command's name say; given to each command as click's context object."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,3 +28,7 @@ class Invocation:
     def settings(self) -> "Settings":
         """The settings in force. Raises SettingsError."""
         return self.loaded.settings
+
+    def with_override(self, override: str) -> "Invocation":
+        """Return the same call with one more value set, as by `--set`."""
+        return replace(self, overrides=(*self.overrides, override))

@@ -52,7 +52,7 @@ def _lines(state: Path, running: str | None, status: dict[str, Any] | None) -> l
         return [f"not running (state directory {state})"]
     if status is None:
         return [f"starting: {running} holds {state} and has not said yet how it is"]
-    lines = [
+    return [
         f"{'state':>10}  {status['state']}" + (f": {printable(status['trouble'])}" if status["trouble"] else ""),
         f"{'process':>10}  {running}",
         f"{'source':>10}  {printable(status['source'])}, level {_dbfs(status['level'])}",
@@ -63,7 +63,6 @@ def _lines(state: Path, running: str | None, status: dict[str, Any] | None) -> l
         f"{'gaps':>10}  {status['gaps']}, {status['gap_seconds']:.1f} s lost",
         f"{'database':>10}  {paths.database_path(state)}",
     ]
-    return lines
 
 
 def _dbfs(level: float) -> str:

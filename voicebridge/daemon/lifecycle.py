@@ -13,6 +13,7 @@ from voicebridge.domain.ports import Source
 from voicebridge.health.keeper import Keeper
 from voicebridge.pipeline.events import EventStream, Subscription
 from voicebridge.pipeline.listener import Listener
+from voicebridge.pipeline.recorder import Recorder
 from voicebridge.pipeline.store_writer import StoreWriter
 from voicebridge.pipeline.transcriber import Transcriber
 from voicebridge.pipeline.worker import Worker
@@ -33,6 +34,7 @@ class Crew:
 
     source: Source
     listener: Listener
+    recorder: Recorder
     transcriber: Transcriber
     writer: StoreWriter
     events: EventStream
@@ -56,7 +58,7 @@ class Daemon:
     def __init__(self, crew: Crew, over: Flag, engine_required: bool) -> None:
         self.error: VoicebridgeError | None = None
         """What the user has to know and do something about; decides the exit status."""
-        self._crew = crew
+        self.crew = crew
         self._over = over
         self._engine_required = engine_required
         self._subscription: Subscription = crew.events.subscribe(capacity=4096)
@@ -71,9 +73,9 @@ class Daemon:
     def start(self, keeper: Keeper) -> None:
         """Start the threads, those downstream first. The source is already running."""
         self._keeper = KeeperThread(keeper, self._over.set)
-        self._crew.writer.start()
-        self._crew.transcriber.start()
-        self._crew.listener.start()
+        self.crew.writer.start()
+        self.crew.transcriber.start()
+        self.crew.listener.start()
         self._keeper.start()
 
     def follow(self, on_event: Callable[[Event], None], seconds: float | None = None) -> None:
@@ -84,14 +86,14 @@ class Daemon:
             if event is not None:
                 self._heed(event)
                 on_event(event)
-        fault = self._crew.source.error()
+        fault = self.crew.source.error()
         if self.error is None and isinstance(fault, VoicebridgeError):
             self.error = fault
 
     def stop(self, on_event: Callable[[Event], None]) -> None:
         """Take down in the order of the data: what was heard is stored, a decode finished or its attempt returned."""
         self.stopping = True
-        crew = self._crew
+        crew = self.crew
         crew.source.stop()
         crew.listener.stop()
         if not crew.listener.join(LISTENER_STOP_SECONDS):
@@ -113,14 +115,14 @@ class Daemon:
     def leave_stuck(self, what: str) -> None:
         """Leave at once because a call that cannot be cancelled is stuck; what is queued is stored first."""
         logger.critical("%s; leaving with status %d, to be started again", what, ExitCode.STUCK)
-        self._crew.writer.drain(STUCK_WRITE_SECONDS)
+        self.crew.writer.drain(STUCK_WRITE_SECONDS)
         # Not sys.exit: interpreter shutdown would wait for the stuck thread or call into the stuck library.
         os._exit(ExitCode.STUCK)
 
     @property
     def exit_code(self) -> ExitCode:
         """The status to leave with."""
-        workers = (self._crew.listener, self._crew.transcriber, self._crew.writer, self._keeper)
+        workers = (self.crew.listener, self.crew.transcriber, self.crew.writer, self._keeper)
         if any(worker is not None and worker.failure is not None for worker in workers):
             return ExitCode.INTERNAL
         return self.error.code if self.error is not None else ExitCode.OK
@@ -130,14 +132,14 @@ class Daemon:
 
     def _heed(self, event: Event) -> None:
         if isinstance(event, EngineFailed) and self._engine_required:
-            self.error = self._crew.transcriber.engine_error
+            self.error = self.crew.transcriber.engine_error
 
     def _all_settled(self) -> bool:
         """Say whether the source has ended and everything heard is decoded and committed.
 
         The order of the questions matters: an utterance moves from the writer to the transcriber and back.
         """
-        crew = self._crew
+        crew = self.crew
         return (
             not crew.listener.alive
             and crew.writer.queued_jobs == 0
@@ -146,7 +148,7 @@ class Daemon:
         )
 
     def _return_attempt(self) -> None:
-        pending = self._crew.transcriber.current
+        pending = self.crew.transcriber.current
         if pending is not None:
             logger.warning("utterance %d is left pending: its decode did not end in time", pending.utterance_id)
-            self._crew.transcriber.return_attempt(pending)
+            self.crew.transcriber.return_attempt(pending)

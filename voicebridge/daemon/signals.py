@@ -2,28 +2,45 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Self
 
 from voicebridge.domain.errors import ExitCode
 
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
-@contextmanager
-def stop_on_signal(request_stop: Callable[[], None]) -> Iterator[None]:
-    """Call ``request_stop`` at the first SIGINT or SIGTERM, and leave at the second, whatever hangs."""
-    received = 0
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        nonlocal received
-        received += 1
-        if received > 1:
+class StopSignals:
+    """Asks for a stop at the first SIGINT or SIGTERM, and leaves at the second, whatever hangs.
+
+    Before there is somebody to ask (the daemon is being built), the first one raises KeyboardInterrupt.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._request_stop: Callable[[], None] | None = None
+        self._before: dict[signal.Signals, object] = {}
+
+    def call_on_stop(self, request_stop: Callable[[], None]) -> None:
+        """Say what the first signal calls from now on; it may only set a flag."""
+        self._request_stop = request_stop
+
+    def __enter__(self) -> Self:
+        for number in NUMBERS:
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned, it takes
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        self.received += 1
+        if self.received > 1:
             os._exit(ExitCode.INTERRUPTED)
-        request_stop()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if self._request_stop is None:
+            raise KeyboardInterrupt
+        self._request_stop()

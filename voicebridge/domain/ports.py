@@ -47,6 +47,8 @@ class SourceInfo:
     """``microphone``, ``file`` or ``stdin``."""
     name: str
     paced: bool
+    duration_seconds: float | None = None
+    """Length of a file, once it was opened and where it can be told."""
 
 
 class Source(Protocol):

@@ -37,7 +37,7 @@ class Job:
 class StoreWriter(Worker):
     """Runs jobs in order. What the store refuses for now (locked, full, read-only) is tried again, never dropped.
 
-    What it refuses for good is given up after three tries, counted and told; the next start finds the audio in the spool.
+    What it refuses for good is given up after three tries, counted and told; its audio stays in the spool.
     Policy at the bound: ``offer`` answers False and the caller keeps what it has (audio stays in the ring).
     """
 

@@ -1,0 +1,107 @@
+"""`voicebridge run`: hear, and store what is said."""
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from voicebridge.cli.invocation import Invocation
+from voicebridge.domain.text import printable
+from voicebridge.settings import Settings, paths
+
+if TYPE_CHECKING:
+    from voicebridge.audio.pcm import SampleFormat
+    from voicebridge.daemon.assembly import SourceMaker
+    from voicebridge.daemon.session import Started
+
+FORMATS = ("s16le", "s24le", "s32le", "f32le", "f64le", "u8")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The options of the command, by their names."""
+
+    device: str | None
+    path: Path | None
+    realtime: bool
+    from_stdin: bool
+    rate: int
+    channels: int
+    sample_format: "SampleFormat"
+    seconds: float | None
+    as_json: bool
+    quiet: bool | None
+
+    @property
+    def silent(self) -> bool:
+        """Under systemd nothing is printed unless asked: what is heard must not get into the journal."""
+        if self.quiet is None:
+            return "INVOCATION_ID" in os.environ and not self.as_json
+        return self.quiet
+
+
+@click.command("run")
+@click.option("--device", help="Microphone: part of its name, or its index from `voicebridge devices`.")
+@click.option("--file", "path", type=click.Path(path_type=Path), help="Hear an audio file instead of a microphone.")
+@click.option(
+    "--realtime", is_flag=True, help="Play the file at the pace of time; with --stdin: it comes at that pace."
+)
+@click.option("--stdin", "from_stdin", is_flag=True, help="Hear standard input: WAV, or raw PCM as described by:")
+@click.option("--rate", type=click.IntRange(1, 384_000), default=16_000, show_default=True, help="... samples/s.")
+@click.option("--channels", type=click.IntRange(1, 64), default=1, show_default=True, help="... channels.")
+@click.option("--format", "sample_format", type=click.Choice(FORMATS), default="s16le", show_default=True, help="...")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Stop after so many seconds.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option("--quiet/--live", default=None, help="Print nothing | print what is heard (default but under systemd).")
+@click.pass_obj
+def command(invocation: Invocation, /, **options: Any) -> int:
+    """Hear until Ctrl-C, and store what is said. A second Ctrl-C ends at once.
+
+    Exit status: 0 ended as asked, 66 no such file, 69 no microphone or model, 74 the store, 75 another process runs
+    here, 78 the settings, 86 a stuck call (start it again).
+    """
+    wanted = RunOptions(**options)
+    if wanted.device is not None:
+        invocation = invocation.with_override(f"audio.device={json.dumps(wanted.device)}")
+    return _hear(invocation.settings, _source(invocation.settings, wanted), wanted)
+
+
+def _source(settings: Settings, wanted: RunOptions) -> "SourceMaker":
+    from voicebridge.daemon import assembly
+
+    if wanted.path is not None and wanted.from_stdin:
+        raise click.UsageError("--file and --stdin exclude each other.")
+    if wanted.path is not None:
+        return assembly.audio_file(wanted.path, realtime=wanted.realtime)
+    if wanted.from_stdin:
+        return assembly.standard_input(wanted.rate, wanted.channels, wanted.sample_format, realtime=wanted.realtime)
+    return assembly.microphone(settings)
+
+
+def _hear(settings: Settings, make_source: "SourceMaker", wanted: RunOptions) -> int:
+    from voicebridge.cli.live import JsonPrinter, LivePrinter
+    from voicebridge.cli.sessions import hear_session
+    from voicebridge.daemon.session import Orders
+
+    talkative = not wanted.silent and not wanted.as_json
+    printer = JsonPrinter() if wanted.as_json else LivePrinter(terminal=sys.stdout.isatty())
+
+    def greet(started: "Started") -> None:
+        if talkative:
+            click.echo(
+                click.style(
+                    f"-- hearing {printable(started.source.info.name)}; {started.engine_reason}; Ctrl-C ends", dim=True
+                )
+            )
+
+    orders = Orders(settings, paths.state_dir(settings), make_source, wanted.seconds)
+    report = hear_session(orders, None if wanted.silent else printer.show, greet)
+    if talkative:
+        click.echo(printer.tally.summary(report.heard_seconds, report.database))
+    if report.error is not None:
+        raise report.error
+    return report.exit_code

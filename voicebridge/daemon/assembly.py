@@ -1,0 +1,157 @@
+"""The composition root: the only place where the parts are named and joined."""
+
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from voicebridge.domain.errors import SpeechError
+from voicebridge.domain.events import CaptureChanged
+from voicebridge.domain.ports import Engine, EventSink, Source
+from voicebridge.domain.timeline import Anchor
+from voicebridge.settings import Settings, paths
+
+if TYPE_CHECKING:
+    from voicebridge.audio.pcm import SampleFormat
+    from voicebridge.audio.ring import Ring
+    from voicebridge.daemon.lifecycle import Crew
+    from voicebridge.daemon.notebook import Notebook
+    from voicebridge.pipeline.events import EventStream
+    from voicebridge.pipeline.listener import Listener
+    from voicebridge.pipeline.recorder import Recorder
+    from voicebridge.pipeline.session_clock import SessionClock
+    from voicebridge.pipeline.store_writer import StoreWriter
+    from voicebridge.pipeline.transcriber import Transcriber
+
+MEGABYTE = 1_000_000
+UNPACED_BACKLOG = 8
+"""Utterances that may wait for the engine before a source that can wait is held."""
+
+SourceMaker: TypeAlias = Callable[[EventSink], Source]
+
+
+def microphone(settings: Settings) -> SourceMaker:
+    """Return the maker of the microphone that the settings name."""
+
+    def make(events: EventSink) -> Source:
+        from voicebridge.audio.microphone import Microphone
+
+        name = settings.audio.device or "the default microphone"
+        return Microphone(
+            settings.audio, on_change=lambda hearing, detail: events.publish(CaptureChanged(hearing, name, detail))
+        )
+
+    return make
+
+
+def audio_file(path: Path, *, realtime: bool) -> SourceMaker:
+    """Return the maker of a source that plays an audio file."""
+
+    def make(_events: EventSink) -> Source:
+        from voicebridge.audio.replay import FileSource
+
+        return FileSource(path, realtime=realtime)
+
+    return make
+
+
+def standard_input(rate: int, channels: int, sample_format: "SampleFormat", *, realtime: bool) -> SourceMaker:
+    """Return the maker of a source that reads standard input, as WAV or as raw PCM of this description.
+
+    ``realtime`` says that it comes at the pace of time (from a recorder), so that delays and wall times mean something.
+    """
+
+    def make(_events: EventSink) -> Source:
+        from voicebridge.audio.pcm import PcmFormat
+        from voicebridge.audio.pcm_input import StdinSource
+
+        stream = sys.stdin.buffer if sys.stdin is not None else None
+        return StdinSource(stream, PcmFormat(rate, channels, sample_format), paced=realtime)
+
+    return make
+
+
+def choose_engine(settings: Settings) -> tuple[Engine, str]:
+    """Choose the engine; return it with the one line that says why.
+
+    Raises SpeechError when there is none, and `engine.required` says that this matters; else an engine that says so.
+    """
+    from voicebridge.speech.choose import choose_engine as choose
+    from voicebridge.speech.unavailable import UnavailableEngine
+
+    try:
+        choice = choose(settings, paths.models_dir(settings))
+    except SpeechError as error:
+        if settings.engine.required:
+            raise
+        return UnavailableEngine(settings.engine.kind, settings.whisper.model, error), str(error)
+    return choice.engine, choice.reason
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """What is there from the first moment: the source delivers into the ring before anything else is built."""
+
+    source: Source
+    ring: "Ring"
+    events: "EventStream"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a crew is built from."""
+
+    settings: Settings
+    ears: Ears
+    notebook: "Notebook"
+    engine: Engine
+    over: threading.Event
+
+
+def build_crew(plan: Plan) -> "Crew":
+    """Join the parts, downstream first; nothing runs yet. Utterances left by earlier processes are queued."""
+    from voicebridge.daemon.lifecycle import Crew
+    from voicebridge.pipeline.session_clock import SessionClock
+    from voicebridge.pipeline.store_writer import StoreWriter
+
+    settings, ears = plan.settings, plan.ears
+    clock = SessionClock(ears.ring, ears.source.info.paced, settings.health.anchor_seconds)
+    writer = StoreWriter(ears.events, settings.store.backlog_mb * MEGABYTE, plan.over.set)
+    transcriber = _transcriber(plan, writer, clock)
+    listener, recorder = _listener(plan, writer, clock, transcriber)
+    for pending in plan.notebook.recovery.pending:
+        transcriber.offer(pending)
+    return Crew(ears.source, listener, recorder, transcriber, writer, ears.events)
+
+
+def _transcriber(plan: Plan, writer: "StoreWriter", clock: "SessionClock") -> "Transcriber":
+    from voicebridge.pipeline.transcriber import Desk, Rules, Transcriber
+
+    notebook, settings = plan.notebook, plan.settings
+    desk = Desk(notebook.session_id, plan.ears.ring, notebook.shelf, writer, clock)
+    rules = Rules(settings.engine, settings.gate)
+    return Transcriber(plan.engine, desk, rules, plan.ears.events, plan.over.set)
+
+
+def _listener(
+    plan: Plan, writer: "StoreWriter", clock: "SessionClock", transcriber: "Transcriber"
+) -> "tuple[Listener, Recorder]":
+    from voicebridge.pipeline import listener as room
+    from voicebridge.pipeline.recorder import Recorder
+    from voicebridge.vad.factory import build_detector
+    from voicebridge.vad.segmenter import Segmenter
+
+    ears, notebook = plan.ears, plan.notebook
+    recorder = Recorder(ears.ring, writer, notebook.shelf, ears.events, transcriber.offer)
+
+    def note_anchor(anchor: Anchor) -> None:
+        writer.offer(lambda: notebook.shelf.log.add_anchor(anchor))
+
+    hooks = room.ListenerHooks(
+        on_anchor=note_anchor, on_failure=plan.over.set, may_go_on=lambda: transcriber.waiting < UNPACED_BACKLOG
+    )
+    reader = ears.ring.reader(start=0)
+    hearing = room.Ears(reader, build_detector(plan.settings.vad), Segmenter(plan.settings.endpoint))
+    return room.Listener(notebook.session_id, hearing, recorder, clock, ears.events, hooks), recorder

@@ -1,0 +1,117 @@
+"""What the health keeper does while the daemon runs."""
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voicebridge.daemon.assembly import Plan
+from voicebridge.daemon.lifecycle import Daemon
+from voicebridge.domain.units import FRAME_MS, samples_to_ms, samples_to_seconds
+from voicebridge.health.keeper import Duty
+from voicebridge.health.status import Status, StatusFile
+from voicebridge.settings import paths
+
+if TYPE_CHECKING:
+    from voicebridge.pipeline.listener import Listener
+
+logger = logging.getLogger(__name__)
+
+PURGE_SECONDS = 3600.0
+LOOK_AGAIN_SECONDS = 30.0
+DEADLINE_CHECK_SECONDS = 1.0
+DEAF_SECONDS = 3.0
+"""A paced source that has delivered nothing for so long is not heard."""
+
+
+def duties(daemon: Daemon, plan: Plan, reporter: "StatusReporter") -> Sequence[Duty]:
+    """Return the keeper's duties."""
+    return (
+        Duty(plan.settings.health.status_seconds, reporter.write),
+        Duty(DEADLINE_CHECK_SECONDS, lambda: check_deadlines(daemon, plan)),
+        Duty(LOOK_AGAIN_SECONDS, daemon.crew.transcriber.look_again),
+        Duty(PURGE_SECONDS, lambda: _purge(daemon, plan)),
+    )
+
+
+def check_deadlines(daemon: Daemon, plan: Plan) -> None:
+    """Leave when a decode has outlived its deadline: it cannot be cancelled inside the process."""
+    age = daemon.crew.transcriber.decode_age_seconds(time.monotonic())
+    if age > plan.settings.engine.decode_deadline_seconds:
+        daemon.leave_stuck(f"a decode has run for {age:.0f} s (engine.decode_deadline_seconds)")
+
+
+def _purge(daemon: Daemon, plan: Plan) -> None:
+    daemon.crew.writer.offer(plan.notebook.purge)
+
+
+class StatusReporter:
+    """Writes the status file."""
+
+    def __init__(self, daemon: Daemon, plan: Plan, state: Path) -> None:
+        self._daemon = daemon
+        self._plan = plan
+        self._started_at = time.time()
+        self._file = StatusFile(paths.status_paths(state))
+
+    def write(self) -> None:
+        """Write how everything is now."""
+        self._file.write(self.status())
+
+    def close(self) -> None:
+        """Remove the status: the session is over."""
+        self._file.remove()
+
+    def status(self) -> Status:
+        """Return how everything is now."""
+        crew, notebook = self._daemon.crew, self._plan.notebook
+        heard, decoded = crew.listener.counters, crew.transcriber.counters
+        engine = self._plan.engine.info
+        hearing = self._hears(crew.listener)
+        return Status(
+            pid=os.getpid(),
+            session_id=notebook.session_id,
+            started_at=self._started_at,
+            written_at=time.time(),
+            state="stopping" if self._daemon.stopping else "hearing" if hearing else "deaf",
+            source=self._plan.ears.source.info.name,
+            engine=engine.engine,
+            model=engine.model,
+            engine_state=self._engine_state(),
+            trouble=self._trouble(hearing),
+            heard_seconds=heard.frames * FRAME_MS / 1000,
+            speech_seconds=heard.speech_frames * FRAME_MS / 1000,
+            level=heard.level,
+            listener_lag_ms=samples_to_ms(crew.listener.lag_samples),
+            utterances=heard.utterances,
+            done=decoded.done,
+            rejected=decoded.rejected,
+            failed=decoded.failed,
+            waiting=crew.transcriber.waiting,
+            backlog_seconds=crew.transcriber.backlog_seconds,
+            gaps=heard.gaps,
+            gap_seconds=samples_to_seconds(heard.gap_samples),
+        )
+
+    def _hears(self, listener: "Listener") -> bool:
+        source = self._plan.ears.source
+        if not source.info.paced:
+            return listener.alive
+        _, last_write = self._plan.ears.ring.mark()
+        return listener.counters.frames > 0 and time.monotonic() - last_write < DEAF_SECONDS
+
+    def _engine_state(self) -> str:
+        transcriber = self._daemon.crew.transcriber
+        if transcriber.engine_error is not None:
+            return "failed"
+        return "ready" if transcriber.ready else "loading"
+
+    def _trouble(self, hearing: bool) -> str:
+        crew = self._daemon.crew
+        if crew.writer.trouble:
+            return crew.writer.trouble
+        if crew.transcriber.engine_error is not None:
+            return str(crew.transcriber.engine_error)
+        return "" if hearing else "No audio arrives."

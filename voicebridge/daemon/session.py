@@ -1,0 +1,146 @@
+"""One session from the first captured sample to the closed database."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voicebridge.daemon.assembly import Ears, Plan, SourceMaker, build_crew, choose_engine
+from voicebridge.domain.errors import ExitCode, VoicebridgeError
+from voicebridge.domain.events import CaptureChanged, EngineFailed, EngineReady, Event, StoreChanged
+from voicebridge.domain.ports import Source
+from voicebridge.domain.units import FRAME_MS, seconds_to_samples
+from voicebridge.settings import Settings, paths
+
+if TYPE_CHECKING:
+    from voicebridge.daemon.lifecycle import Daemon
+    from voicebridge.daemon.notebook import Notebook
+    from voicebridge.pipeline.store_writer import StoreWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What to hear, with which settings, and where to keep it."""
+
+    settings: Settings
+    state: Path
+    make_source: SourceMaker
+    seconds: float | None = None
+    """Stop after so long; None goes on until the source ends or somebody stops it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What can be said of a session when it begins."""
+
+    daemon: "Daemon"
+    notebook: "Notebook"
+    source: Source
+    engine_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a session ended."""
+
+    exit_code: ExitCode
+    error: VoicebridgeError | None
+    session_id: int
+    heard_seconds: float
+    database: Path
+    ended: bool
+    """True when the source came to its end; False when it was stopped before."""
+
+
+def hear(orders: Orders, on_event: Callable[[Event], None], on_start: Callable[[Started], None]) -> Report:
+    """Hear until it is over, announcing to ``on_event``; store everything. Raises VoicebridgeError.
+
+    The order is made for the first captured sample: what capture needs comes first; the store, the detector and the
+    engine are imported and built while the ring already fills. ``on_start`` is called once, before the threads start.
+    """
+    from voicebridge.store.lock import StateLock
+
+    with StateLock(orders.state), _capturing(orders) as ears:
+        return _hear(orders, ears, on_event, on_start)
+
+
+@contextmanager
+def _capturing(orders: Orders) -> Iterator[Ears]:
+    from voicebridge.audio.ring import Ring
+    from voicebridge.pipeline.events import EventStream
+
+    events = EventStream()
+    ring = Ring(seconds_to_samples(orders.settings.audio.ring_seconds))
+    source = orders.make_source(events)
+    source.start(ring)
+    try:
+        yield Ears(source, ring, events)
+    finally:
+        source.stop()
+
+
+def _hear(orders: Orders, ears: Ears, on_event: Callable[[Event], None], on_start: Callable[[Started], None]) -> Report:
+    from voicebridge.daemon.notebook import open_notebook
+
+    engine, reason = choose_engine(orders.settings)
+    notebook = open_notebook(orders.settings, orders.state, ears.source.info.name)
+    ending = "error: it could not be started"
+    try:
+        notebook.note_engine(engine.info.engine, engine.info.model)
+        over = threading.Event()
+        plan = Plan(orders.settings, ears, notebook, engine, over)
+        daemon = _run(orders, plan, reason, on_event, on_start)
+        ending = "clean" if daemon.exit_code == ExitCode.OK else f"error: {daemon.error or 'a part failed'}"
+        listener = daemon.crew.listener
+        return Report(
+            exit_code=daemon.exit_code,
+            error=daemon.error,
+            session_id=notebook.session_id,
+            heard_seconds=listener.counters.frames * FRAME_MS / 1000,
+            database=paths.database_path(orders.state),
+            ended=listener.ended,
+        )
+    finally:
+        notebook.close(ending)
+
+
+def _run(
+    orders: Orders, plan: Plan, reason: str, on_event: Callable[[Event], None], on_start: Callable[[Started], None]
+) -> "Daemon":
+    from voicebridge.daemon.duties import StatusReporter, duties
+    from voicebridge.daemon.lifecycle import Daemon
+    from voicebridge.health.keeper import Keeper
+
+    crew = build_crew(plan)
+    daemon = Daemon(crew, plan.over, orders.settings.engine.required)
+    reporter = StatusReporter(daemon, plan, orders.state)
+    on_start(Started(daemon, plan.notebook, plan.ears.source, reason))
+    daemon.start(Keeper(duties(daemon, plan, reporter), time.monotonic))
+
+    def announce(event: Event) -> None:
+        _note(plan, crew.writer, event)
+        on_event(event)
+
+    try:
+        daemon.follow(announce, orders.seconds)
+    finally:
+        daemon.stop(announce)
+        reporter.close()
+    return daemon
+
+
+def _note(plan: Plan, writer: "StoreWriter", event: Event) -> None:
+    """Keep in the database what happened to hearing itself; utterances and gaps are there already."""
+    log = plan.notebook.shelf.log
+    match event:
+        case CaptureChanged(hearing, _, detail):
+            writer.offer(lambda: log.add_event("capture_back" if hearing else "capture_lost", detail))
+        case EngineReady(engine, model, load_ms):
+            writer.offer(lambda: log.add_event("engine_ready", f"{engine} {model} after {load_ms:.0f} ms"))
+        case EngineFailed(engine, detail):
+            writer.offer(lambda: log.add_event("engine_failed", f"{engine}: {detail}"))
+        case StoreChanged(working, detail):
+            writer.offer(lambda: log.add_event("store_recovered" if working else "store_alarm", detail))

@@ -5,6 +5,7 @@ over odd ones (22 passes were seen for 3 seconds). An utterance fits into the en
 ``transcribe`` makes for one window are made here, once; tests/contract/test_faster_whisper.py compares the results.
 """
 
+import json
 import os
 import time
 import unicodedata
@@ -37,9 +38,10 @@ TEMPERATURES = (0.0, 0.4, 0.8)
 """Tried in turn while the text repeats itself or is improbable; faster-whisper's six would hold a small box long."""
 
 _BASE_TOKENS = 32
-_TOKENS_PER_SECOND = 25
-"""Bound for a decoder that runs on: fast English speech needs 6 tokens a second, scripts of bytes up to 20."""
-_MAX_TOKENS = 224
+_TOKENS_PER_SECOND = 20
+"""Bound for a decoder that runs on: fast English speech needs about 6 tokens a second, scripts of bytes about 20."""
+_TEXT_CONTEXT = 448
+"""Tokens of prompt and text together, in every Whisper model."""
 _PREPENDED = "\"'“¿([{-"
 _APPENDED = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - the full-width signs are meant
 """Punctuation that belongs to the next or the previous word; both sets as faster-whisper 1.2 has them by default."""
@@ -91,6 +93,7 @@ class WhisperEngine:
         _check_features(model, self._path)
         _check_language(model, self._settings.language, self._path)
         self._check_prompt(model)
+        self._check_alignment()
         encoder = _Counted(model.encode)
         model.encode = encoder
         self._loaded = _Loaded(model, encoder)
@@ -130,7 +133,7 @@ class WhisperEngine:
         language = self._language(model, encoded)
         tokenizer = _tokenizer(model, language.code)
         prompt = self._prompt(model, tokenizer)
-        options = self._options(tokenizer, samples_to_seconds(len(audio)))
+        options = self._options(tokenizer, max_new_tokens(samples_to_seconds(len(audio)), len(prompt)))
         result, avg_logprob, temperature, ratio = model.generate_with_fallback(encoded, prompt, tokenizer, options)
         tokens = result.sequences_ids[0]
         words: tuple[Word, ...] = ()
@@ -180,7 +183,17 @@ class WhisperEngine:
                 "Shorten them.",
             )
 
-    def _options(self, tokenizer: Any, seconds: float) -> Any:
+    def _check_alignment(self) -> None:
+        # CTranslate2 would refuse each decode.
+        if self._settings.word_timestamps and "alignment_heads" not in json.loads(
+            (self._path / "config.json").read_text(encoding="utf-8")
+        ):
+            raise SpeechError(
+                f"The model in {self._path} cannot find the time of words: its config.json has no alignment_heads.",
+                "Set whisper.word_timestamps = false, or convert the model with a newer CTranslate2.",
+            )
+
+    def _options(self, tokenizer: Any, max_new_tokens: int) -> Any:
         from faster_whisper.transcribe import TranscriptionOptions, get_suppressed_tokens
 
         return TranscriptionOptions(
@@ -206,7 +219,7 @@ class WhisperEngine:
             prepend_punctuations=_PREPENDED,
             append_punctuations=_APPENDED,
             multilingual=False,
-            max_new_tokens=max_new_tokens(seconds),
+            max_new_tokens=max_new_tokens,
             clip_timestamps="0",
             hallucination_silence_threshold=None,
             hotwords=None,
@@ -218,9 +231,15 @@ def default_threads() -> int:
     return max(1, min(MAX_THREADS, len(os.sched_getaffinity(0)) - 1))
 
 
-def max_new_tokens(seconds: float) -> int:
-    """Return how many tokens a decoder may write for an utterance of this length."""
-    return min(_MAX_TOKENS, _BASE_TOKENS + round(_TOKENS_PER_SECOND * seconds))
+def max_new_tokens(seconds: float, prompt_tokens: int) -> int:
+    """Return the option that lets a decoder write enough tokens for an utterance of this length, and no more.
+
+    faster-whisper makes it a total with the prompt, of which CTranslate2 gives the text half, or what the prompt
+    leaves where that is less (src/models/whisper.cc, ``generate``).
+    """
+    wanted = min(_TEXT_CONTEXT // 2, _BASE_TOKENS + round(_TOKENS_PER_SECOND * seconds))
+    total = min(_TEXT_CONTEXT, max(2 * wanted, prompt_tokens + wanted))
+    return total - prompt_tokens
 
 
 def _open_model(settings: WhisperSettings, path: Path) -> Any:

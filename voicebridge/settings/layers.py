@@ -57,14 +57,20 @@ class _Layers:
         self.origins[key] = origin
 
 
-def load(config: Path | None = None, overrides: Sequence[str] = (), environ: Mapping[str, str] = os.environ) -> Loaded:
+def load(
+    config: Path | None = None,
+    overrides: Sequence[str] = (),
+    environ: Mapping[str, str] = os.environ,
+    *,
+    system_config: Path = paths.SYSTEM_CONFIG,
+) -> Loaded:
     """Read all layers and return the settings in force.
 
     ``config`` replaces the system's and the user's file and must exist. ``overrides`` are ``section.name=value``.
     Raises SettingsError, which names every problem that was found, each with its key, value and origin.
     """
     layers = _Layers({}, {}, [])
-    for path, required in _files(config, environ):
+    for path, required in _files(config, environ, system_config):
         _put_file(layers, path, required)
     notices = _put_environment(layers, environ)
     for override in overrides:
@@ -81,12 +87,12 @@ def digest(settings: Settings) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def _files(config: Path | None, environ: Mapping[str, str]) -> Iterator[tuple[Path, bool]]:
+def _files(config: Path | None, environ: Mapping[str, str], system_config: Path) -> Iterator[tuple[Path, bool]]:
     """Yield the files to read, lowest layer first, each with whether it must exist."""
     if config is not None:
         yield config, True
         return
-    yield paths.SYSTEM_CONFIG, False
+    yield system_config, False
     try:
         yield paths.user_config(environ), False
     except SettingsError:

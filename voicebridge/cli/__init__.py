@@ -1,6 +1,5 @@
 """Command line: one module per command, imported only when it is called."""
 
-import importlib
 import os
 import sys
 import traceback
@@ -11,6 +10,7 @@ import click
 
 from voicebridge import __version__
 from voicebridge.cli.invocation import Invocation
+from voicebridge.cli.lazy import LazyGroup
 from voicebridge.domain.errors import ExitCode, VoicebridgeError
 from voicebridge.domain.text import printable
 
@@ -32,28 +32,13 @@ COMMANDS = {
 """Name of each command and its one line of help. The module ``voicebridge.cli.NAME`` holds it as ``command``."""
 
 
-class LazyGroup(click.Group):
-    """A group that imports a command's module only when that command is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the names in the order of ``COMMANDS``."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import and return a command."""
-        if cmd_name not in COMMANDS:
-            return None
-        command = importlib.import_module(f"voicebridge.cli.{cmd_name}").command
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    name="voicebridge",
+    cls=LazyGroup,
+    table=COMMANDS,
+    package="voicebridge.cli",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, "-V", "--version")
 @click.option(
     "-c",
@@ -101,7 +86,6 @@ def guarded(command: click.Command, args: list[str] | None = None, **extra: Any)
 
 
 def _complain(command: click.Command, error: VoicebridgeError) -> int:
-    name = command.name if command.name != "group" else "voicebridge"
     # A message may have several lines; each is cleaned by itself.
-    click.echo(f"{name}: " + "\n".join(printable(line).rstrip() for line in str(error).split("\n")), err=True)
+    click.echo(f"{command.name}: " + "\n".join(printable(line).rstrip() for line in str(error).split("\n")), err=True)
     return error.code

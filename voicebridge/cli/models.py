@@ -47,6 +47,12 @@ def list_models(invocation: Invocation, as_json: bool) -> None:
 @click.pass_obj
 def pull(invocation: Invocation, name: str) -> None:
     """Download a model by its NAME, such as base.en."""
+    path = pull_shown(name, models_dir(invocation.settings))
+    click.echo(f"Model {name} is in {path}.")
+
+
+def pull_shown(name: str, directory: Path) -> Path:
+    """Download a model into the models directory with a progress bar; return its folder. Raises SpeechError."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     from voicebridge.speech.hub import pull as pull_model
@@ -54,10 +60,7 @@ def pull(invocation: Invocation, name: str) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns) as bar:
         task = bar.add_task(printable(name), total=None)
-        path = pull_model(
-            name, models_dir(invocation.settings), lambda done, total: bar.update(task, completed=done, total=total)
-        )
-    click.echo(f"Model {name} is in {path}.")
+        return pull_model(name, directory, lambda done, total: bar.update(task, completed=done, total=total))
 
 
 @command.command()

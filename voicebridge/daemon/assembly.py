@@ -123,7 +123,7 @@ def build_crew(plan: Plan) -> "Crew":
     listener, recorder = _listener(plan, writer, clock, transcriber)
     for pending in plan.notebook.recovery.pending:
         transcriber.offer(pending)
-    return Crew(ears.source, listener, recorder, transcriber, writer, ears.events)
+    return Crew(ears.source, listener, recorder, transcriber, writer, clock, ears.events)
 
 
 def _transcriber(plan: Plan, writer: "StoreWriter", clock: "SessionClock") -> "Transcriber":

@@ -80,6 +80,8 @@ class StatusReporter:
             engine=engine.engine,
             model=engine.model,
             engine_state=self._engine_state(),
+            first_sample_after_seconds=_after_start(crew.clock.first_sample_monotonic),
+            engine_ready_after_seconds=_after_start(crew.transcriber.ready_monotonic),
             trouble=self._trouble(hearing),
             heard_seconds=heard.frames * FRAME_MS / 1000,
             speech_seconds=heard.speech_frames * FRAME_MS / 1000,
@@ -106,7 +108,7 @@ class StatusReporter:
         transcriber = self._daemon.crew.transcriber
         if transcriber.engine_error is not None:
             return "failed"
-        return "ready" if transcriber.ready else "loading"
+        return "loading" if transcriber.ready_monotonic is None else "ready"
 
     def _trouble(self, hearing: bool) -> str:
         crew = self._daemon.crew
@@ -115,3 +117,13 @@ class StatusReporter:
         if crew.transcriber.engine_error is not None:
             return str(crew.transcriber.engine_error)
         return "" if hearing else "No audio arrives."
+
+
+def _after_start(monotonic_seconds: float | None) -> float | None:
+    """Return a moment as seconds since the start of this process (which the kernel knows to 10 ms)."""
+    if monotonic_seconds is None:
+        return None
+    import psutil
+
+    age = time.time() - psutil.Process().create_time()
+    return round(age - (time.monotonic() - monotonic_seconds), 3)

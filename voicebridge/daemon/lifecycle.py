@@ -14,6 +14,7 @@ from voicebridge.health.keeper import Keeper
 from voicebridge.pipeline.events import EventStream, Subscription
 from voicebridge.pipeline.listener import Listener
 from voicebridge.pipeline.recorder import Recorder
+from voicebridge.pipeline.session_clock import SessionClock
 from voicebridge.pipeline.store_writer import StoreWriter
 from voicebridge.pipeline.transcriber import Transcriber
 from voicebridge.pipeline.worker import Worker
@@ -37,6 +38,7 @@ class Crew:
     recorder: Recorder
     transcriber: Transcriber
     writer: StoreWriter
+    clock: SessionClock
     events: EventStream
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from voicebridge.daemon.assembly import Ears, Plan, SourceMaker, build_crew, choose_engine
 from voicebridge.domain.errors import ExitCode, VoicebridgeError
 from voicebridge.domain.events import CaptureChanged, EngineFailed, EngineReady, Event, StoreChanged
-from voicebridge.domain.ports import Source
+from voicebridge.domain.ports import Engine, Source
 from voicebridge.domain.units import FRAME_MS, seconds_to_samples
 from voicebridge.settings import Settings, paths
 
@@ -30,6 +30,8 @@ class Orders:
     make_source: SourceMaker
     seconds: float | None = None
     """Stop after so long; None goes on until the source ends or somebody stops it."""
+    engine: Engine | None = None
+    """Decode with this engine instead of the one that the settings name (for benches)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def _capturing(orders: Orders) -> Iterator[Ears]:
 def _hear(orders: Orders, ears: Ears, on_event: Callable[[Event], None], on_start: Callable[[Started], None]) -> Report:
     from voicebridge.daemon.notebook import open_notebook
 
-    engine, reason = choose_engine(orders.settings)
+    engine, reason = (orders.engine, "an engine was given") if orders.engine else choose_engine(orders.settings)
     notebook = open_notebook(orders.settings, orders.state, ears.source.info.name)
     ending = "error: it could not be started"
     try:

@@ -25,6 +25,10 @@ class Status:
     model: str
     engine_state: str
     """``loading``, ``ready`` or ``failed``."""
+    first_sample_after_seconds: float | None
+    """From the start of the process to the first sample that was captured; None before, and for unpaced sources."""
+    engine_ready_after_seconds: float | None
+    """From the start of the process to the loaded engine; None before."""
     trouble: str
     """What is wrong, in one sentence; empty when nothing is."""
     heard_seconds: float

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from voicebridge.domain.timeline import Anchor, Timeline
+from voicebridge.domain.units import samples_to_seconds
 
 
 class StampedRing(Protocol):
@@ -30,6 +31,8 @@ class SessionClock:
         realtime: Callable[[], float] = time.time,
     ) -> None:
         self.paced = paced
+        self.first_sample_monotonic: float | None = None
+        """When sample 0 of a paced source came, on CLOCK_MONOTONIC; None before."""
         self._ring = ring
         self._anchor_seconds = anchor_seconds
         self._monotonic = monotonic
@@ -49,6 +52,8 @@ class SessionClock:
     def renew(self) -> Anchor:
         """Take a new anchor now: at the start, every minute, and when audio comes back after a gap."""
         sample_index, monotonic_seconds = self._ring.mark()
+        if self.first_sample_monotonic is None:
+            self.first_sample_monotonic = monotonic_seconds - samples_to_seconds(sample_index)
         now = self._monotonic()
         anchor = Anchor(sample_index, monotonic_seconds, self._realtime() - (now - monotonic_seconds))
         self._timeline.add(anchor)

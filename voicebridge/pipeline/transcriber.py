@@ -75,7 +75,8 @@ class Transcriber(Worker):
         super().__init__("transcriber", on_failure)
         self.counters = TranscriberCounters()
         self.engine_error: SpeechError | None = None
-        self.ready = False
+        self.ready_monotonic: float | None = None
+        """When the engine was loaded, on CLOCK_MONOTONIC; None before."""
         self._engine = engine
         self._desk = desk
         self._rules = rules
@@ -178,7 +179,7 @@ class Transcriber(Worker):
             self.engine_error = error
             self._events.publish(EngineFailed(info.engine, str(error)))
             return False
-        self.ready = True
+        self.ready_monotonic = time.monotonic()
         self._events.publish(EngineReady(info.engine, info.model, (time.monotonic() - began) * 1000))
         return True
 

@@ -1,0 +1,36 @@
+"""`voicebridge-bench`: figures measured on the owner's own hardware."""
+
+import os
+import sys
+
+import click
+
+from voicebridge import __version__
+from voicebridge.cli import guarded
+from voicebridge.cli.lazy import LazyGroup
+
+COMMANDS = {
+    "try": "Hear live in the terminal; without a microphone a demonstration.",
+    "accuracy": "Word error rate on human recordings and synthesised commands.",
+    "survive": "Kill the daemon at random moments and see what is lost.",
+    "endure": "Hold the engine at full load while speech runs on.",
+    "footprint": "CPU in silence, memory, time to the first sample.",
+}
+
+
+@click.group(
+    name="voicebridge-bench",
+    cls=LazyGroup,
+    table=COMMANDS,
+    package="voicebridge_bench.commands",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, "-V", "--version")
+def group() -> None:
+    """Measure Voicebridge on this machine."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run a command and leave with its exit status."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    sys.exit(guarded(group, args))

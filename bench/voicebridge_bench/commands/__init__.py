@@ -1,0 +1,1 @@
+"""The commands of voicebridge-bench, one module each."""

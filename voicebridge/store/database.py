@@ -153,7 +153,8 @@ def _path_of(db: "Database") -> Path:
 
 
 def _of_sqlite(error: sqlite3.DatabaseError, path: Path) -> StoreError | None:
-    make = _SQLITE_PROBLEMS.get(getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE)
+    code = getattr(error, "sqlite_errorcode", 0)
+    make = _SQLITE_PROBLEMS.get(code) or _SQLITE_PROBLEMS.get(code & _PRIMARY_CODE)
     return make(path, str(error)) if make else None
 
 
@@ -206,6 +207,8 @@ _SQLITE_PROBLEMS: dict[int, Callable[[Path, str], StoreError]] = {
     sqlite3.SQLITE_FULL: _full,
     sqlite3.SQLITE_READONLY: _read_only,
     sqlite3.SQLITE_PERM: _read_only,
+    sqlite3.SQLITE_READONLY_CANTINIT: _cannot_open,
+    sqlite3.SQLITE_READONLY_DIRECTORY: _cannot_open,
     sqlite3.SQLITE_IOERR: _failing,
     sqlite3.SQLITE_CANTOPEN: _cannot_open,
     sqlite3.SQLITE_NOTADB: _not_a_database,

@@ -127,5 +127,5 @@ def _names(ours: "Migrations") -> set[str]:
     # The library tells names only as applied to or pending for a database; for an empty one all are pending.
     from sqlite_utils import Database
 
-    with Database(memory=True) as empty:
+    with Database(memory=True, execute_plugins=False) as empty:
         return {migration.name for migration in ours.pending(empty)}

@@ -111,9 +111,7 @@ class DirectorySpool:
         with told(self.path):
             names = sorted(path.name for path in self.path.iterdir() if _NAME.fullmatch(path.name))
         for name in names:
-            entry = self._entry(name)
-            if entry is not None:
-                yield entry
+            yield self._entry(name)
 
     def close(self) -> None:
         """Close every file; what was appended stays."""
@@ -153,7 +151,7 @@ class DirectorySpool:
         if file := self._open.pop(key, None):
             os.close(file.descriptor)
 
-    def _entry(self, name: str) -> SpoolEntry | None:
+    def _entry(self, name: str) -> SpoolEntry:
         path = self.path / name
         found = _NAME.fullmatch(name)
         assert found is not None

@@ -82,17 +82,27 @@ class SqliteStore:
         if self._kept.retention.keeps and outcome.status is not Status.FAILED:
             samples = self._spool.read(key)
             audio = (self._kept.write(outcome.utterance_id, samples), len(samples))
-        with transaction(self._db):
-            now = self._realtime_seconds()
-            columns = columns_of_outcome(outcome) | {"settled_at": now}
-            if outcome.speech_end_monotonic_seconds is not None:
-                columns["delay_ms"] = (self._monotonic_seconds() - outcome.speech_end_monotonic_seconds) * 1000
-            update(self._db, outcome.utterance_id, columns)
+        try:
+            with transaction(self._db):
+                self._write(outcome, audio)
+        except UtteranceGoneError:
+            # It was forgotten while its audio was being kept.
             if audio is not None:
-                self._db.conn.execute(
-                    "INSERT OR REPLACE INTO audio (utterance_id, path, samples, kept_until) VALUES (?, ?, ?, ?)",
-                    (outcome.utterance_id, *audio, self._kept.retention.kept_until(now)),
-                )
+                self._kept.delete(audio[0])
+            raise
+
+    def _write(self, outcome: Outcome, audio: tuple[str, int] | None) -> None:
+        now = self._realtime_seconds()
+        columns = columns_of_outcome(outcome) | {"settled_at": now}
+        if outcome.speech_end_monotonic_seconds is not None:
+            columns["delay_ms"] = (self._monotonic_seconds() - outcome.speech_end_monotonic_seconds) * 1000
+        if not update(self._db, outcome.utterance_id, columns):
+            raise gone(outcome.utterance_id)
+        if audio is not None:
+            self._db.conn.execute(
+                "INSERT OR REPLACE INTO audio (utterance_id, path, samples, kept_until) VALUES (?, ?, ?, ?)",
+                (outcome.utterance_id, *audio, self._kept.retention.kept_until(now)),
+            )
 
     def _change_attempts(self, utterance_id: int, by: int) -> None:
         with transaction(self._db):
@@ -130,7 +140,8 @@ def insert(db: "Database", columns: dict[str, Any]) -> None:
     )
 
 
-def update(db: "Database", utterance_id: int, columns: dict[str, Any]) -> None:
-    """Set columns of an utterance inside a transaction."""
+def update(db: "Database", utterance_id: int, columns: dict[str, Any]) -> bool:
+    """Set columns of an utterance inside a transaction; False when it is not there."""
     places = ", ".join(f"{name} = :{name}" for name in columns)
-    db.conn.execute(f"UPDATE utterances SET {places} WHERE id = :id", columns | {"id": utterance_id})  # noqa: S608 - names of our columns
+    sql = f"UPDATE utterances SET {places} WHERE id = :id"  # noqa: S608 - names of our columns
+    return db.conn.execute(sql, columns | {"id": utterance_id}).rowcount > 0

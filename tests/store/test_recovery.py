@@ -1,0 +1,132 @@
+"""What an earlier process left behind, and what becomes of it."""
+
+import pytest
+
+from tests.fakes.states import State, equal
+from tests.fakes.utterances import NOON, done, noise
+from voicebridge.domain.audio import Span
+from voicebridge.domain.utterance import EndReason, Outcome, Status, UtteranceKey
+from voicebridge.store.search import find
+from voicebridge.store.sessions import end_session
+
+
+def test_after_an_orderly_stop_there_is_nothing_to_do(state: State) -> None:
+    state.hear()
+    end_session(state.db, state.session_id, "clean", NOON)
+    recovery = state.recover()
+    assert recovery.pending == []
+    assert (recovery.crashed_sessions, recovery.interrupted, recovery.settled_leftovers) == (0, 0, 0)
+
+
+def test_a_session_without_an_end_has_crashed_at_its_last_sign_of_life(state: State) -> None:
+    state.hear(start=10.0)
+    assert state.recover().crashed_sessions == 1
+    row = state.db.conn.execute("SELECT ending, ended_at FROM sessions").fetchone()
+    assert row == ("crashed", NOON + 12.0)
+
+
+def test_an_open_utterance_becomes_pending_as_far_as_it_was_spooled(state: State) -> None:
+    key = UtteranceKey(state.session_id, 32_000)
+    state.spool.append(key, NOON + 2, noise(1.5))
+    recovery = state.recover()
+    (pending,) = recovery.pending
+    assert recovery.interrupted == 1
+    assert pending.recovered
+    assert pending.ended.span == pending.ended.speech == Span(32_000, 56_000)
+    assert pending.ended.reason is EndReason.INTERRUPTED
+    assert pending.ended.speech_ratio == 1.0
+    assert (pending.ended.started_at, pending.ended.ended_at) == (NOON + 2, NOON + 3.5)
+    assert equal(state.spool.read(key), noise(1.5))
+
+
+def test_less_than_a_tenth_of_a_second_is_no_utterance(state: State) -> None:
+    state.spool.append(UtteranceKey(state.session_id, 0), NOON, noise(0.099))
+    state.spool.file_of(UtteranceKey(state.session_id, 7)).write_bytes(b"VB")
+    recovery = state.recover()
+    assert (recovery.too_short, recovery.pending) == (2, [])
+    assert state.files() == []
+
+
+def test_a_pending_utterance_is_decoded_by_the_next_process(state: State) -> None:
+    utterance_id = state.add()
+    state.store.begin_attempt(utterance_id)
+    (pending,) = state.recover().pending
+    assert (pending.utterance_id, pending.attempts, pending.recovered) == (utterance_id, 1, True)
+    assert pending.ended.reason is EndReason.HANGOVER
+
+
+def test_what_killed_the_process_too_often_is_set_aside_with_its_audio(state: State) -> None:
+    utterance_id = state.add()
+    for _ in range(3):
+        state.store.begin_attempt(utterance_id)
+    recovery = state.recover(max_attempts=3)
+    record = find(state.db, utterance_id)
+    assert (recovery.failed, recovery.pending) == ([utterance_id], [])
+    assert record is not None
+    assert (record.status, record.reasons) == (Status.FAILED, ("3 decodes of it did not come back",))
+    assert len(state.files()) == 1
+
+
+def test_a_pending_utterance_without_audio_is_failed_for_that_reason(state: State) -> None:
+    utterance_id = state.add()
+    state.spool.discard(UtteranceKey(state.session_id, 16_000))
+    assert state.recover().failed == [utterance_id]
+    record = find(state.db, utterance_id)
+    assert record is not None
+    assert record.reasons == ("its audio is missing from the spool",)
+
+
+def test_audio_that_should_have_been_let_go_is_deleted(state: State) -> None:
+    state.hear()
+    state.spool.append(UtteranceKey(state.session_id, 16_000), NOON, noise(2))
+    assert state.recover().settled_leftovers == 1
+    assert state.files() == []
+
+
+def test_kept_audio_whose_commit_did_not_happen_is_deleted(keeping: State) -> None:
+    utterance_id = keeping.add()
+    keeping.kept.write(utterance_id, noise(2))
+    recovery = keeping.recover()
+    assert recovery.settled_leftovers == 1
+    assert [pending.utterance_id for pending in recovery.pending] == [utterance_id]
+    assert keeping.files() == ["spool/00000001-000000016000.pcm"]
+
+
+def test_the_audio_of_a_failed_utterance_stays(state: State) -> None:
+    state.hear(status=Status.FAILED)
+    assert state.recover().pending == []
+    assert len(state.files()) == 1
+
+
+def test_audio_of_a_database_that_was_moved_away_is_decoded_all_the_same(state: State) -> None:
+    state.spool.append(UtteranceKey(77, 0), NOON, noise(1))
+    (pending,) = state.recover().pending
+    assert pending.ended.key == UtteranceKey(77, 0)
+    assert state.db.conn.execute("SELECT ending FROM sessions WHERE id = 77").fetchone() == ("crashed",)
+
+
+def test_a_file_that_is_not_ours_is_moved_aside_and_counted(state: State) -> None:
+    path = state.spool.file_of(UtteranceKey(5, 0))
+    path.write_bytes(b"x" * 100)
+    assert state.recover().unreadable == 1
+    assert not path.exists()
+    assert path.with_name(path.name + ".unreadable").read_bytes() == b"x" * 100
+    assert state.recover().unreadable == 0
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_recovering_again_finds_the_same(state: State, times: int) -> None:
+    state.add(1.0)
+    state.spool.append(UtteranceKey(state.session_id, 160_000), NOON, noise(1))
+    first = state.recover().pending
+    for _ in range(times - 1):
+        assert state.recover().pending == first
+
+
+def test_a_recovered_utterance_can_be_settled(state: State) -> None:
+    state.spool.append(UtteranceKey(state.session_id, 0), NOON, noise(1))
+    (pending,) = state.recover().pending
+    state.store.settle(done(pending.utterance_id))
+    assert state.files() == []
+    settled = state.store.settle(Outcome(pending.utterance_id, Status.FAILED, None, ("late",)))
+    assert settled.status is Status.DONE

@@ -64,7 +64,10 @@ def main(args: list[str] | None = None) -> None:
 
 
 def guarded(command: click.Command, args: list[str] | None = None, **extra: Any) -> int:
-    """Run a click command and return its exit status, with every error told as it should be."""
+    """Run a click command and return its exit status, with every error told as it should be.
+
+    A reader that has gone (head, less) ends it with status 1 and no message: click sees to that.
+    """
     try:
         result = command.main(args=args, standalone_mode=False, **extra)
     except VoicebridgeError as error:
@@ -74,10 +77,6 @@ def guarded(command: click.Command, args: list[str] | None = None, **extra: Any)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # The reader (head, less) has gone; Python would complain once more while it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.OK
     except Exception:  # noqa: BLE001 - the top of the main thread
         traceback.print_exc()
         click.echo("voicebridge: this is a fault of Voicebridge itself; please report the lines above.", err=True)

@@ -46,7 +46,7 @@ mkdir -p build
 check "ruff check" python -m ruff check .
 check "ruff format" python -m ruff format --check .
 check "mypy" python -m mypy
-check "import-linter" lint-imports
+check "import-linter" lint-imports --no-logo
 check "shellcheck" shellcheck --external-sources --check-sourced install.sh install/check.sh requirements/renew .ci/run
 check "pytest" suite
 printf '\n== summary\n'

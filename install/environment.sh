@@ -85,16 +85,17 @@ install_python_packages() {
       rm -f -- "$unfinished"
       show_log_end
       fail "pip could not install the Python packages." "See the lines above: the network, a mirror (pip.conf, PIP_*)," \
-        "a full disk? Then run this again; what was downloaded is kept."
+        "a full disk? Then run this again."
     }
   install_systemd_binding
   wanted_stamp "$level" >"$venv/.installed-$level"
   rm -f -- "$unfinished"
 }
 
-# A mirror may not have a version yet, or no longer; then any that pyproject.toml allows is better than none.
+# A mirror may not have a version yet, or no longer; then any that pyproject.toml allows is better than none. pip calls
+# that a conflict between what was asked for and a constraint.
 install_without_lock() {
-  tail -n "+$(($1 + 1))" -- "$log" | grep -q 'No matching distribution found' || return 1
+  tail -n "+$(($1 + 1))" -- "$log" | grep -q 'ResolutionImpossible' || return 1
   say "  A version in requirements/test.lock cannot be had here: taking what pyproject.toml allows instead."
   run_logged "Installing Python packages in other versions" pip_install --editable "${root}[$2]"
 }

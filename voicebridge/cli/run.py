@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from voicebridge.audio.pcm import SampleFormat
     from voicebridge.daemon.assembly import SourceMaker
     from voicebridge.daemon.session import Started
+    from voicebridge.settings.layers import Loaded
 
 FORMATS = ("s16le", "s24le", "s32le", "f32le", "f64le", "u8")
 
@@ -67,7 +68,7 @@ def command(invocation: Invocation, /, **options: Any) -> int:
     wanted = RunOptions(**options)
     if wanted.device is not None:
         invocation = invocation.with_override(f"audio.device={json.dumps(wanted.device)}")
-    return _hear(invocation.settings, _source(invocation.settings, wanted), wanted)
+    return _hear(invocation.loaded, _source(invocation.settings, wanted), wanted)
 
 
 def _source(settings: Settings, wanted: RunOptions) -> "SourceMaker":
@@ -82,7 +83,7 @@ def _source(settings: Settings, wanted: RunOptions) -> "SourceMaker":
     return assembly.microphone(settings)
 
 
-def _hear(settings: Settings, make_source: "SourceMaker", wanted: RunOptions) -> int:
+def _hear(loaded: "Loaded", make_source: "SourceMaker", wanted: RunOptions) -> int:
     from voicebridge.cli.live import JsonPrinter, LivePrinter
     from voicebridge.cli.sessions import hear_session
     from voicebridge.daemon.session import Orders
@@ -98,8 +99,8 @@ def _hear(settings: Settings, make_source: "SourceMaker", wanted: RunOptions) ->
                 )
             )
 
-    orders = Orders(settings, paths.state_dir(settings), make_source, wanted.seconds)
-    report = hear_session(orders, None if wanted.silent else printer.show, greet)
+    orders = Orders(loaded.settings, paths.state_dir(loaded.settings), make_source, wanted.seconds)
+    report = hear_session(orders, None if wanted.silent else printer.show, greet, loaded.notices)
     if talkative:
         click.echo(printer.tally.summary(report.heard_seconds, report.database))
     if report.error is not None:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from voicebridge import __version__
@@ -15,11 +15,14 @@ logger = logging.getLogger("voicebridge")
 
 
 def hear_session(
-    orders: "Orders", show: Callable[[Event], None] | None, greet: Callable[["Started"], None] = lambda _: None
+    orders: "Orders",
+    show: Callable[[Event], None] | None,
+    greet: Callable[["Started"], None] = lambda _: None,
+    notices: Sequence[str] = (),
 ) -> "Report":
     """Hear in the foreground until the end, Ctrl-C or SIGTERM. Raises VoicebridgeError when it could not begin.
 
-    With ``show`` a person or program reads along, and what it is shown is not repeated as log lines beside it.
+    With ``show`` a person or program reads along, and what it is shown is not repeated as log lines beside it. ``notices`` are what the settings have to say.
     """
     from voicebridge.daemon.logs import configure_logging
     from voicebridge.daemon.messages import STARTED, STOPPED, log_announced, log_event
@@ -29,6 +32,8 @@ def hear_session(
     began = time.monotonic()
     log = configure_logging(orders.settings.log)
     logged = show is None or log.form == "journald"
+    for notice in notices:
+        logger.warning("%s", notice)
 
     def announce(event: Event) -> None:
         if logged:

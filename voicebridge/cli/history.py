@@ -13,8 +13,7 @@ from voicebridge.domain.errors import StoreBusyError
 from voicebridge.domain.utterance import Status, UtteranceRecord
 
 if TYPE_CHECKING:
-    from sqlite_utils import Database
-
+    from voicebridge.store.database import Database
     from voicebridge.store.search import Follower, HistoryQuery
 
 DEFAULT_LIMIT = 50

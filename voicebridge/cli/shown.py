@@ -19,7 +19,7 @@ from voicebridge.domain.utterance import Status, UtteranceRecord
 from voicebridge.settings import paths
 
 if TYPE_CHECKING:
-    from sqlite_utils import Database
+    from voicebridge.store.database import Database
 
 Command: TypeAlias = Callable[..., None]
 

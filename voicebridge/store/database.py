@@ -12,7 +12,7 @@ from urllib.parse import quote
 from voicebridge.domain.errors import ExitCode, StoreBusyError, StoreError, StoreUnavailableError
 
 if TYPE_CHECKING:
-    from sqlite_utils import Database
+    from sqlite_utils import Database as Database  # noqa: PLC0414 - other rooms name the type through this module
 
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600

@@ -22,7 +22,8 @@ def hear_session(
 ) -> "Report":
     """Hear in the foreground until the end, Ctrl-C or SIGTERM. Raises VoicebridgeError when it could not begin.
 
-    With ``show`` a person or program reads along, and what it is shown is not repeated as log lines beside it. ``notices`` are what the settings have to say.
+    With ``show`` a person or program reads along, and what it is shown is not repeated as log lines beside it.
+    ``notices`` are what loading the settings had to say.
     """
     from voicebridge.daemon.logs import configure_logging
     from voicebridge.daemon.messages import STARTED, STOPPED, log_announced, log_event

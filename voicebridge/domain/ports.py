@@ -183,7 +183,11 @@ class Spool(Protocol):
 
 
 class UtteranceStore(Protocol):
-    """Commits what is heard. Each call is one durable transaction; all come from the store writer's thread."""
+    """Commits what is heard. Each call is one durable transaction; all come from the store writer's thread.
+
+    Every call bears repetition and raises StoreError, whose ``transient`` says whether trying again may help. Calls
+    with an id raise UtteranceGoneError when the utterance was forgotten meanwhile: nothing is left to do for it then.
+    """
 
     def add_pending(self, ended: EndedUtterance) -> PendingUtterance:
         """Commit an utterance whose audio is sealed in the spool."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 PAGE_ROWS = 200
-CHECKPOINT_TRIES = 40
+CHECKPOINT_TRIES = 25
 CHECKPOINT_BUSY_MS = 25
 """A checkpoint that waits for readers keeps writers out meanwhile, so that it waits shortly and often."""
 CHECKPOINT_PAUSE_SECONDS = 0.15

@@ -90,11 +90,14 @@ class SphinxEngine:
             stdout=subprocess.PIPE,
             process_group=0,
         )
-        answer = self._answer()
-        if "error" in answer:
+        try:
+            reason = self._answer().get("error")
+        except SpeechError as died:  # PocketSphinx ends its process over some damaged files
+            reason = died.message.rstrip(".")
+        if reason is not None:
             self._stop()
             raise SpeechError(
-                f"PocketSphinx cannot load its model: {printable(str(answer['error'])) or 'no reason given'}.",
+                f"PocketSphinx cannot load its model: {printable(str(reason)) or 'no reason given'}.",
                 "Correct sphinx.model_dir, or leave it out for the English model inside the package.",
             )
 

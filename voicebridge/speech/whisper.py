@@ -2,10 +2,11 @@
 
 ``WhisperModel.transcribe`` moves on by the timestamps that the model writes, and can run the encoder again and again
 over odd ones (22 passes were seen for 3 seconds). An utterance fits into the encoder's window, so the steps that
-``transcribe`` makes for one window are made here, once; tests/contract/test_faster_whisper.py compares the results.
+``transcribe`` makes for one window are made here, once. tests/contract/test_whisper_as_transcribe.py compares them.
 """
 
 import json
+import math
 import os
 import time
 import unicodedata
@@ -147,7 +148,7 @@ class WhisperEngine:
             language=language.code,
             language_probability=language.probability,
             words=words,
-            avg_logprob=avg_logprob,
+            avg_logprob=avg_logprob if math.isfinite(avg_logprob) else None,  # not a number for no tokens at all
             no_speech_prob=result.no_speech_prob,
             compression_ratio=ratio,
             temperature=temperature,

@@ -1,0 +1,65 @@
+"""The one-pass decode against faster-whisper's own: a new version that changes something is noticed here."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from voicebridge_bench.models import WHISPER_COMMANDS
+from voicebridge_bench.speech_corpus import Clip, commands
+
+from voicebridge.settings.schema import WhisperSettings
+from voicebridge.speech.whisper import TEMPERATURES, WhisperEngine
+
+
+@pytest.fixture(scope="module")
+def plain() -> Any:
+    from faster_whisper import WhisperModel
+
+    return WhisperModel(str(WHISPER_COMMANDS), device="cpu", cpu_threads=1, local_files_only=True)
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[Clip]:
+    return commands(5, seed=700)
+
+
+def _transcribe(plain: Any, clip: Clip, **options: Any) -> Any:
+    segments, _info = plain.transcribe(
+        clip.samples.astype(np.float32) / 32768.0,
+        language="en",
+        without_timestamps=True,
+        word_timestamps=True,
+        condition_on_previous_text=False,
+        temperature=TEMPERATURES,
+        **options,
+    )
+    # It would go on from the end of the last word, with another encoder pass. Nothing at all means no text.
+    return next(segments, None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "options"),
+    [
+        (WhisperSettings(threads=1), {"beam_size": 5}),
+        (WhisperSettings(threads=1, beam_size=1), {"beam_size": 1}),
+        (WhisperSettings(threads=1, hotwords="lights"), {"hotwords": "lights"}),
+    ],
+    ids=["default", "greedy", "hotwords"],
+)
+def test_text_figures_and_words_equal_those_of_transcribe(
+    plain: Any, clips: list[Clip], settings: WhisperSettings, options: dict[str, Any]
+) -> None:
+    engine = WhisperEngine(settings, WHISPER_COMMANDS)
+    engine.load()
+    pairs = [(engine.decode(clip.samples, 0), _transcribe(plain, clip, **options), clip) for clip in clips]
+    # Sampling draws at random; nothing could be compared.
+    compared = [pair for pair in pairs if pair[1] is not None and pair[1].temperature == pair[0].temperature == 0]
+    assert len(compared) >= 3
+    for ours, theirs, clip in compared:
+        assert ours.text == theirs.text.strip()
+        assert ours.avg_logprob == pytest.approx(theirs.avg_logprob, abs=1e-3)
+        assert ours.no_speech_prob == pytest.approx(theirs.no_speech_prob, abs=1e-3)
+        assert ours.compression_ratio == pytest.approx(theirs.compression_ratio)
+        assert [word.text for word in ours.words] == [word.word.strip() for word in theirs.words]
+        starts = [min(word.start, len(clip.samples) / 16_000) for word in theirs.words]
+        assert [word.start_sample / 16_000 for word in ours.words] == pytest.approx(starts, abs=0.05)

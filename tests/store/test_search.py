@@ -124,7 +124,9 @@ def test_no_words_find_nothing(day: State, words: str) -> None:
     assert found(day, words) == []
 
 
-@pytest.mark.parametrize("words", ["light NOT on", "light AND", 'the" light', "text:light", "light -", "\udcff light"])
+@pytest.mark.parametrize(
+    "words", ["light NOT on", "light AND", 'the" light', "text:light", "light -", "\udcff light", "light\0"]
+)
 def test_plain_words_are_no_operators(day: State, words: str) -> None:
     day.hear('light not on and text the "light" �', 20.0)
     assert day.db.conn.execute("SELECT count(*) FROM utterances").fetchone()[0] == 5

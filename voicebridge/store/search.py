@@ -83,6 +83,7 @@ def search(db: "Database", words: str, query: SearchQuery) -> list[Hit]:
 
     A plain word that ends in ``*`` finds every word that begins so. Case and accents make no difference.
     """
+    words = _acceptable(words)
     match = words if query.raw else as_phrases(words)
     if not match.strip():
         return []
@@ -97,7 +98,7 @@ def search(db: "Database", words: str, query: SearchQuery) -> list[Hit]:
         "before": query.markers[0],
         "after": query.markers[1],
         "tokens": SNIPPET_TOKENS,
-        "match": _encodable(match),
+        "match": match,
         "since": query.since,
         "until": query.until,
         "limit": min(query.limit, MAX_HITS),
@@ -198,6 +199,6 @@ def _records(db: "Database", condition: str, values: list[Any]) -> list[Utteranc
         return [record_of(row) for row in db.query(f"{RECORD_SQL} {condition}", values)]
 
 
-def _encodable(text: str) -> str:
-    """Replace what is no Unicode: arguments that were not UTF-8."""
-    return text.encode(errors="replace").decode()
+def _acceptable(text: str) -> str:
+    """Replace what SQLite takes for no text or for its end: arguments that were not UTF-8, and NUL."""
+    return text.encode(errors="replace").decode().replace("\0", " ")

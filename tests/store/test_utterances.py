@@ -1,6 +1,7 @@
 """Utterances in SQLite: kept audio, repetition and retry; the rest is in the contract."""
 
 import wave
+from dataclasses import replace
 
 import pytest
 
@@ -143,3 +144,13 @@ def test_the_log_of_a_session_is_in_the_database(state: State) -> None:
         [(1, 1, NOON + 9, "device_lost", "x" * MAX_DETAIL_CHARS)],
         [(1, 1, 16_000, 5.0, NOON + 1)],
     ]
+
+
+def test_names_that_are_not_utf8_are_stored_as_far_as_they_are(state: State) -> None:
+    session_id = begin_session(state.db, replace(INFO, source="caf\udce9.wav"), NOON)
+    note_engine(state.db, session_id, "whisper", "\udcff-model")
+    SqliteSessionLog(state.db, session_id).add_event("note", "lost \udce9")
+    end_session(state.db, session_id, "error: \udce9", NOON)
+    row = state.db.conn.execute("SELECT source, model, ending FROM sessions WHERE id = ?", [session_id]).fetchone()
+    assert row == ("caf?.wav", "?-model", "error: ?")
+    assert state.hear("text \udce9").text == "text ?"

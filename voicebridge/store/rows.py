@@ -110,6 +110,11 @@ def columns_of_outcome(outcome: Outcome) -> dict[str, Any]:
     words = [(word.text, word.start_sample, word.end_sample, word.probability) for word in transcript.words]
     return {
         **columns,
-        "words": json.dumps(words, ensure_ascii=False),
-        **{name: getattr(transcript, name) for name in _TRANSCRIPT_COLUMNS},
+        "words": storable(json.dumps(words, ensure_ascii=False)),
+        **{name: storable(getattr(transcript, name)) for name in _TRANSCRIPT_COLUMNS},
     }
+
+
+def storable(value: Any) -> Any:
+    """Return text with what is no Unicode replaced (names of files that are not UTF-8), anything else as it is."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from voicebridge.domain.errors import ExitCode, StoreError
 from voicebridge.domain.utterance import Status, UtteranceRecord
 from voicebridge.store.database import told
-from voicebridge.store.rows import RECORD_SQL, record_of
+from voicebridge.store.rows import RECORD_SQL, record_of, storable
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -83,7 +83,8 @@ def search(db: "Database", words: str, query: SearchQuery) -> list[Hit]:
 
     A plain word that ends in ``*`` finds every word that begins so. Case and accents make no difference.
     """
-    words = _acceptable(words)
+    # SQLite takes NUL for the end of a text.
+    words = storable(words).replace("\0", " ")
     match = words if query.raw else as_phrases(words)
     if not match.strip():
         return []
@@ -197,8 +198,3 @@ def _page(db: "Database", query: HistoryQuery, last: tuple[float, int] | None, s
 def _records(db: "Database", condition: str, values: list[Any]) -> list[UtteranceRecord]:
     with told(db):
         return [record_of(row) for row in db.query(f"{RECORD_SQL} {condition}", values)]
-
-
-def _acceptable(text: str) -> str:
-    """Replace what SQLite takes for no text or for its end: arguments that were not UTF-8, and NUL."""
-    return text.encode(errors="replace").decode().replace("\0", " ")

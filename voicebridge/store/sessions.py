@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from voicebridge.domain.audio import Gap
 from voicebridge.domain.timeline import Anchor
 from voicebridge.store.database import transaction
+from voicebridge.store.rows import storable
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -34,7 +35,7 @@ class SessionInfo:
 
 def begin_session(db: "Database", info: SessionInfo, started_at: float) -> int:
     """Commit that a session begins and return its id. ``started_at`` is in seconds since the epoch."""
-    columns = asdict(info) | {"started_at": started_at}
+    columns = {name: storable(value) for name, value in asdict(info).items()} | {"started_at": started_at}
     names = ", ".join(columns)
     places = ", ".join(f":{name}" for name in columns)
     with transaction(db):
@@ -46,7 +47,7 @@ def begin_session(db: "Database", info: SessionInfo, started_at: float) -> int:
 def note_engine(db: "Database", session_id: int, engine: str, model: str) -> None:
     """Commit which engine and model decode in a session."""
     with transaction(db):
-        db.conn.execute("UPDATE sessions SET engine = ?, model = ? WHERE id = ?", (engine, model, session_id))
+        db.conn.execute("UPDATE sessions SET engine = ?, model = ? WHERE id = ?", (engine, storable(model), session_id))
 
 
 def end_session(db: "Database", session_id: int, ending: str, ended_at: float) -> None:
@@ -54,7 +55,7 @@ def end_session(db: "Database", session_id: int, ending: str, ended_at: float) -
     with transaction(db):
         db.conn.execute(
             "UPDATE sessions SET ending = ?, ended_at = ? WHERE id = ? AND ending IS NULL",
-            (ending[:MAX_DETAIL_CHARS], ended_at, session_id),
+            (storable(ending[:MAX_DETAIL_CHARS]), ended_at, session_id),
         )
 
 
@@ -95,7 +96,7 @@ class SqliteSessionLog:
         with transaction(self._db):
             self._db.conn.execute(
                 "INSERT INTO events (session_id, noted_at, kind, detail) VALUES (?, ?, ?, ?)",
-                (self._session_id, self._realtime_seconds(), kind, detail[:MAX_DETAIL_CHARS]),
+                (self._session_id, self._realtime_seconds(), kind, storable(detail[:MAX_DETAIL_CHARS])),
             )
 
     def add_anchor(self, anchor: Anchor) -> None:

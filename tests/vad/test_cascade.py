@@ -102,9 +102,9 @@ def test_reset_empties_the_history_and_resets_both() -> None:
     assert judge.heard == [-3000]
 
 
-# Measured: 0.5 % of the frames of the readings, 1.8 % of the commands, 1.3 % of the readings in noise at 10 dB.
+# Measured: 0.8 % of the frames of the readings, 1.8 % of the commands, 1.0 % of the readings in noise at 10 dB.
 @pytest.mark.parametrize(
-    ("recordings", "noise_level", "bound"), [(librivox, 0, 0.01), (commands, 0, 0.035), (librivox, 600, 0.03)]
+    ("recordings", "noise_level", "bound"), [(librivox, 0, 0.015), (commands, 0, 0.035), (librivox, 600, 0.03)]
 )
 def test_the_cascade_seldom_disagrees_with_silero_on_human_speech(
     recordings: Callable[[], list[Samples]], noise_level: float, bound: float

@@ -1,4 +1,4 @@
-"""The Silero detector: a small recurrent network. Tells speech from noise; about twenty times the cost of WebRTC's."""
+"""The Silero detector: a small recurrent network. Tells speech from noise; costs 55 µs a frame, WebRTC 2 µs."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ class SileroDetector:
     """Silero VAD with its state carried from chunk to chunk, and a hysteresis.
 
     The network takes chunks of 512 samples, so frames of 320 are collected. A frame gets the decision of the newest
-    complete chunk: its first 8 chunks end 0 to 448 samples (28 ms) before the end of the frame, 12.6 ms on average.
+    complete chunk, which ends up to 448 samples (28 ms; 14 ms on average) before the end of the frame.
     Speech begins when the probability reaches ``threshold`` and is over when it falls below ``release``.
     """
 

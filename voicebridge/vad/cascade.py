@@ -22,7 +22,7 @@ class CascadeDetector:
 
     Measured against pure Silero, frames with another answer: readings 0.8 %, short human commands 1.8 %, espeak-ng
     1.6 %, espeak-ng in white or pink noise at 15 dB 2.2 and 2.4 %, readings in pink noise at 10 dB 1.0 %, noise alone
-    none. 99 % of them stand within 200 ms of an edge of speech; the utterances are the same in number, with bounds up to
+    none. 99 % of them stand within 200 ms of an edge of speech; the utterances are as many, with bounds up to
     120 ms apart. Neither more history and hold (up to 1280 ms) nor keeping the old state was better everywhere, and a
     judge that starts anew makes each answer depend on recent audio only. A frame costs 2 to 3 µs in silence and quiet
     noise, 40 to 50 µs in speech with pauses, 65 µs in noise that fools the sentry (Silero alone: 58 µs).

@@ -16,7 +16,7 @@ from voicebridge.health.status import read_status
 from voicebridge.settings import Settings, paths
 from voicebridge.settings.schema import StoreSettings
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 180.0
 
 
 class DaemonProcess:
@@ -41,10 +41,12 @@ class DaemonProcess:
             stderr=subprocess.PIPE,
             text=True,
             env=self.environment,
-        )
+        )  # its standard error is small: errors only, and read at its end
         self.announced: list[dict[str, Any]] = []
+        self._errors: str | None = None
         self._lines: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def wait_until(self, good: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Wait until its status is good, and return that."""
@@ -82,12 +84,17 @@ class DaemonProcess:
         status = self.process.wait(WAIT_SECONDS)
         while (line := self._lines.get(timeout=WAIT_SECONDS)) is not None:
             self._take(line)
+        self._reader.join(WAIT_SECONDS)
+        self.errors()
         return status
 
     def errors(self) -> str:
-        """Return what it wrote to standard error, after its end."""
-        assert self.process.stderr is not None
-        return self.process.stderr.read()
+        """Return what it wrote to standard error; waits for its end."""
+        if self._errors is None:
+            assert self.process.stderr is not None
+            with self.process.stderr:
+                self._errors = self.process.stderr.read()
+        return self._errors
 
     @property
     def text(self) -> str:
@@ -101,8 +108,9 @@ class DaemonProcess:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._lines.put(line)
+        with self.process.stdout:
+            for line in self.process.stdout:
+                self._lines.put(line)
         self._lines.put(None)
 
 

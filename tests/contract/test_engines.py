@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from voicebridge_bench.models import WHISPER_COMMANDS
-from voicebridge_bench.speech_corpus import say
 
 from tests.fakes.engine import FakeEngine
 from voicebridge.domain.audio import Samples
@@ -14,6 +12,8 @@ from voicebridge.domain.ports import Engine
 from voicebridge.settings.schema import SphinxSettings, WhisperSettings
 from voicebridge.speech.sphinx import SphinxEngine
 from voicebridge.speech.whisper import WhisperEngine
+from voicebridge_bench.models import WHISPER_COMMANDS
+from voicebridge_bench.speech_corpus import say
 
 START = 1_000_000
 MAKERS: dict[str, Callable[[], Engine]] = {

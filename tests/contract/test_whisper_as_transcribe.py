@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from voicebridge_bench.models import WHISPER_COMMANDS
-from voicebridge_bench.speech_corpus import Clip, commands
 
 from voicebridge.settings.schema import WhisperSettings
 from voicebridge.speech.whisper import TEMPERATURES, WhisperEngine
+from voicebridge_bench.models import WHISPER_COMMANDS
+from voicebridge_bench.speech_corpus import Clip, commands
 
 
 @pytest.fixture(scope="module")

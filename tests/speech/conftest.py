@@ -2,6 +2,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from voicebridge_bench.models import WHISPER_COMMANDS
 
 

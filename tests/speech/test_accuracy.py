@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from voicebridge_bench.accuracy import Spoken, command, compare, measure, normalised, people, summarise, synthesised
 
 from tests.fakes.engine import FakeEngine
+from voicebridge_bench.accuracy import Spoken, command, compare, measure, normalised, people, summarise, synthesised
 
 
 def _spoken(text: str, collection: str = "set") -> Spoken:

@@ -3,12 +3,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from voicebridge_bench.models import WHISPER_COMMANDS
 
 from voicebridge.domain.errors import ExitCode, SpeechError
 from voicebridge.settings import Settings
 from voicebridge.speech.choose import Choice, choose_engine
 from voicebridge.speech.models import add_folder
+from voicebridge_bench.models import WHISPER_COMMANDS
 
 
 def _choose(models_dir: Path, kind: str, model: str = "base.en") -> Choice:

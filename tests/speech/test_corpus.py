@@ -4,11 +4,11 @@ from random import Random
 
 import numpy as np
 import pytest
+
+from voicebridge.domain.errors import ExitCode, SpeechError
 from voicebridge_bench.recipe.grammar import number, sentence
 from voicebridge_bench.recipe.synthesis import HELD_OUT_VARIANTS, TRAINING_VARIANTS
 from voicebridge_bench.speech_corpus import TEST_DATA, commands, human_recordings, say
-
-from voicebridge.domain.errors import ExitCode, SpeechError
 
 
 def test_the_same_seed_gives_the_same_clips() -> None:

@@ -9,11 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from voicebridge_bench.models import WHISPER_COMMANDS
 
 from voicebridge.domain.errors import ExitCode, SpeechError
 from voicebridge.speech import models
 from voicebridge.speech.hub import pull
+from voicebridge_bench.models import WHISPER_COMMANDS
 
 COMMIT = "a" * 40
 

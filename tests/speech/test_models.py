@@ -3,10 +3,10 @@ import os
 from pathlib import Path
 
 import pytest
-from voicebridge_bench.models import WHISPER_COMMANDS
 
 from voicebridge.domain.errors import ExitCode, SpeechError
 from voicebridge.speech import models
+from voicebridge_bench.models import WHISPER_COMMANDS
 
 
 def test_a_name_is_looked_up_in_the_models_directory(model_folder: Path, models_dir: Path) -> None:

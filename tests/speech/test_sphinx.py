@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from voicebridge_bench.speech_corpus import human_recordings
 
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import SpeechError
 from voicebridge.settings.schema import SphinxSettings
 from voicebridge.speech.sphinx import SphinxEngine
 from voicebridge.speech.sphinx_process import LENGTH, ModelFolderError, Recognizer, model_files, serve
+from voicebridge_bench.speech_corpus import human_recordings
 
 RECORDINGS = {recording.name: recording.samples for recording in human_recordings()}
 GO_FORWARD = RECORDINGS["goforward.raw"]

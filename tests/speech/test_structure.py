@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from voicebridge_bench.models import WHISPER_COMMANDS
 
 from voicebridge.domain.errors import SpeechError
 from voicebridge.speech.structure import verify_structure
+from voicebridge_bench.models import WHISPER_COMMANDS
 
 MODEL_BYTES = (WHISPER_COMMANDS / "model.bin").read_bytes()
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from voicebridge_bench.models import WHISPER_COMMANDS
-from voicebridge_bench.recipe.export import Shape, export, random_weights
-from voicebridge_bench.recipe.vocabulary import placeholder
-from voicebridge_bench.speech_corpus import commands, say
 
 from voicebridge.domain.errors import SpeechError
 from voicebridge.settings.schema import WhisperSettings
 from voicebridge.speech.whisper import WhisperEngine, default_threads, max_new_tokens
+from voicebridge_bench.models import WHISPER_COMMANDS
+from voicebridge_bench.recipe.export import Shape, export, random_weights
+from voicebridge_bench.recipe.vocabulary import placeholder
+from voicebridge_bench.speech_corpus import commands, say
 
 MULTILINGUAL = ("en", "de", "fr", "haw")
 

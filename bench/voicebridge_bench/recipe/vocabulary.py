@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
+
+from voicebridge.domain.errors import SpeechError
 
 TIMESTAMPS = 1501
 """0.00 to 30.00 s in steps of 0.02 s."""
@@ -72,6 +75,16 @@ def train(sentences: Iterable[str], text_tokens: int = TEXT_TOKENS) -> Vocabular
     trainer = trainers.BpeTrainer(vocab_size=text_tokens, initial_alphabet=ByteLevel.alphabet(), show_progress=False)
     tokenizer.train_from_iterator((f" {sentence}" for sentence in sentences), trainer)
     return _with_specials(tokenizer, ())
+
+
+def load(path: Path) -> Vocabulary:
+    """Read a tokenizer.json. Raises SpeechError when it cannot be read."""
+    from tokenizers import Tokenizer
+
+    try:
+        return Vocabulary(Tokenizer.from_str(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise SpeechError(f"Cannot read {path}: {error.strerror}.", "Train first.") from error
 
 
 def placeholder(languages: Sequence[str] = ()) -> Vocabulary:

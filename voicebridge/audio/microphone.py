@@ -19,7 +19,7 @@ SILENT_SECONDS = 3.0
 FIRST_BLOCK_SECONDS = 6.0
 """The same before the first block: an idle PulseAudio source was seen to take 2.2 s to begin."""
 OPEN_SECONDS = 10.0
-"""How long ``start`` waits for the sound system to answer."""
+"""How long ``start`` waits for the sound system to answer, by default."""
 STOP_SECONDS = 1.8
 """How long ``stop`` waits; PortAudio can hang for good while the sound server does."""
 _LOOK_SECONDS = 0.25
@@ -94,6 +94,8 @@ class Microphone:
         self._answered = threading.Event()
         self._error: Exception | None = None
         self._hearing: bool | None = None
+        self.open_seconds = OPEN_SECONDS
+        """How long ``start`` waits for the sound system to answer."""
         self.reopened = 0
         """How often it came back after it was lost."""
 
@@ -117,14 +119,14 @@ class Microphone:
         self._thread.start()
         if self._settings.retry:
             return
-        if not self._answered.wait(OPEN_SECONDS):
+        if not self._answered.wait(self.open_seconds):
             self._give_up()
         if isinstance(self._error, DeviceError):
             raise self._error
 
     def _give_up(self) -> None:
         advice = "Is the sound server stuck? Restart it, or the machine."
-        self._error = DeviceError(f"The sound system did not answer within {OPEN_SECONDS:.0f} s.", advice)
+        self._error = DeviceError(f"The sound system did not answer within {self.open_seconds:.0f} s.", advice)
         self._stopping.set()
         if self._capture is not None:
             self._capture.live = False
@@ -171,16 +173,14 @@ class Microphone:
                     return
                 self._change(False, str(error))
             else:
-                lost = self._listen(stream, capture)
-                if lost:
-                    self._change(False, lost)
+                self._listen(stream, capture)
                 if capture.heard:
                     pause_seconds = FIRST_RETRY_SECONDS
             self._stopping.wait(pause_seconds)
             pause_seconds, fresh = min(pause_seconds * 2, self._settings.retry_max_seconds), True
 
-    def _listen(self, stream: OpenStream, capture: Capture) -> str:
-        """Watch a stream until it is lost or we stop; return a sentence on how it was lost."""
+    def _listen(self, stream: OpenStream, capture: Capture) -> None:
+        """Watch a stream until it is lost or we stop, and close it."""
         self._name = printable(stream.name)
         if self._settings.device.strip().isdecimal():
             # An index names another device after a change; the name stays.
@@ -194,10 +194,12 @@ class Microphone:
                 if capture.heard:
                     self._change(True, f"Hearing {self._name!r}.")
                 lost = self._fault_of(stream, capture)
+            if lost:
+                # Told before the stream is closed: that can hang as long as the sound server does.
+                self._change(False, lost)
         finally:
             stream.close()
         capture.end()
-        return lost
 
     def _fault_of(self, stream: OpenStream, capture: Capture) -> str:
         if capture.failure is not None:

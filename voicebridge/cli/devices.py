@@ -83,15 +83,18 @@ def _show_level(settings: "AudioSettings", seconds: float) -> None:
     from rich.live import Live
 
     from voicebridge.audio.level import LevelMeter
-    from voicebridge.audio.microphone import Microphone
+    from voicebridge.audio.microphone import FIRST_BLOCK_SECONDS, Microphone
 
     meter = LevelMeter()
     microphone = Microphone(settings)
+    heard = False
     microphone.start(meter)
     try:
         with Live(transient=True, auto_refresh=False) as live:
-            until = time.monotonic() + seconds
+            until = time.monotonic() + FIRST_BLOCK_SECONDS
             while time.monotonic() < until and microphone.error() is None:
+                if meter.samples and not heard:
+                    heard, until = True, time.monotonic() + seconds
                 live.update(meter_line(meter.latest), refresh=True)
                 time.sleep(_REFRESH_SECONDS)
     except KeyboardInterrupt:

@@ -88,6 +88,12 @@ def test_all_words_must_be_there_whatever_their_case_and_accents(state: State) -
     assert found(state, "cafe berg") == []
 
 
+def test_other_forms_of_an_english_word_are_found(state: State) -> None:
+    state.hear("the lights were turned on")
+    assert found(state, "light turning") == ["the lights were turned on"]
+    assert found(state, "night") == []
+
+
 def test_a_star_finds_words_that_begin_so(state: State) -> None:
     state.hear("lights out")
     assert found(state, "ligh*") == ["lights out"]

@@ -59,9 +59,11 @@ FIRST_TABLES = (
         kept_until REAL -- NULL: for ever
     ) STRICT""",
     "CREATE INDEX audio_by_expiry ON audio (kept_until) WHERE kept_until IS NOT NULL",
+    # Porter's stemmer: who looks for "light" means "lights" too. It leaves words that are not English ones nearly alone,
+    # and it is applied to what is stored and to what is looked for alike.
     # External content: the index holds no copy of the text. Its tokens go with 'delete' and then 'optimize' (forget).
     """CREATE VIRTUAL TABLE utterances_fts USING fts5 (
-        text, content='utterances', content_rowid='id', tokenize='unicode61 remove_diacritics 2'
+        text, content='utterances', content_rowid='id', tokenize='porter unicode61 remove_diacritics 2'
     )""",
     """CREATE TRIGGER utterances_fts_insert AFTER INSERT ON utterances WHEN new.text IS NOT NULL BEGIN
         INSERT INTO utterances_fts (rowid, text) VALUES (new.id, new.text);

@@ -315,6 +315,21 @@ def test_a_waiting_reader_is_woken_by_the_writer() -> None:
     assert isinstance(got[0], Frame)
 
 
+def test_a_patient_reader_is_woken_when_there_is_enough() -> None:
+    ring, got, pause = Ring(16_000), list[Frame | Gap | None](), threading.Event()
+    reader = ring.reader()
+    thread = threading.Thread(target=lambda: got.append(reader.read(30, at_least_samples=960)))
+    thread.start()
+    while not reader.wakeup.asleep:
+        pause.wait(0.001)
+    ring.write(np.zeros(640, np.int16))
+    assert reader.wakeup.asleep
+    ring.write(np.zeros(320, np.int16))
+    thread.join(10)
+    assert isinstance(got[0], Frame)
+    assert [reader.read(0) is not None for _ in range(3)] == [True, True, False]
+
+
 def test_a_waiting_reader_is_woken_by_the_end() -> None:
     ring = Ring(CAPACITY)
     reader = ring.reader()

@@ -173,7 +173,8 @@ class Ring:
     def _publish(self, published: Published) -> None:
         self.published = published
         for reader in self._readers:
-            reader.wakeup.wake()
+            if published.written >= reader.wake_at or published.closed:
+                reader.wakeup.wake()
 
     def oldest_stored(self) -> int:
         """Return the count of stored samples that may already be overwritten; read it after a copy, too."""

@@ -30,6 +30,8 @@ class RingReader:
         self.position = start
         """Sample index of what is read next."""
         self.wakeup = Wakeup()
+        self.wake_at = 0
+        """Sample index from which on the writer wakes this reader."""
         self.high_water_mark = 0
         """The furthest it ever was behind, in samples."""
         self.overrun_samples = 0
@@ -46,12 +48,16 @@ class RingReader:
         """How far it is behind the writer."""
         return self._ring.written - self.position
 
-    def read(self, timeout_seconds: float) -> Frame | Gap | None:
-        """Return the next frame, or a gap that stands before it, or None when the time is up or the end is reached."""
+    def read(self, timeout_seconds: float, at_least_samples: int = 0) -> Frame | Gap | None:
+        """Return the next frame, or a gap that stands before it, or None when the time is up or the end is reached.
+
+        When it has to wait, it waits until ``at_least_samples`` are there: each wake-up costs more than a frame's work.
+        """
         item = self._next()
         if item is not None or timeout_seconds <= 0:
             return item
         deadline = time.monotonic() + timeout_seconds
+        self.wake_at = self.position + at_least_samples
         while item is None and not self.ended and (remaining := deadline - time.monotonic()) > 0:
             self.wakeup.prepare()
             item = self._next()

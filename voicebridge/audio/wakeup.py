@@ -18,20 +18,21 @@ class Wakeup:
         weakref.finalize(self, os.close, self._fd)
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
-        self._asleep = False
+        self.asleep = False
+        """True from ``prepare`` until it is woken or the time is up."""
 
     def prepare(self) -> None:
         """Announce the sleep."""
-        self._asleep = True
+        self.asleep = True
 
     def sleep(self, timeout_seconds: float) -> None:
         """Sleep until woken or until the time is up. Returns at once when woken since ``prepare``."""
         if self._poll.poll(max(timeout_seconds, 0.0) * 1000):
             os.eventfd_read(self._fd)
-        self._asleep = False
+        self.asleep = False
 
     def wake(self) -> None:
         """Wake the sleeper, if there is one."""
-        if self._asleep:
-            self._asleep = False
+        if self.asleep:
+            self.asleep = False
             os.eventfd_write(self._fd, 1)

@@ -83,8 +83,11 @@ class AudioByIndex(Protocol):
 class FrameReader(Protocol):
     """The listener's way to the ring."""
 
-    def read(self, timeout_seconds: float) -> "Frame | Gap | None":
-        """Return the next frame, or a gap that stands before it, or None when the time is up or the end is reached."""
+    def read(self, timeout_seconds: float, at_least_samples: int = 0) -> "Frame | Gap | None":
+        """Return the next frame, or a gap that stands before it, or None when the time is up or the end is reached.
+
+        When it has to wait, it may wait until ``at_least_samples`` are there, to be woken less often.
+        """
         ...
 
     @property

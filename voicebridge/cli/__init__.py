@@ -1,5 +1,6 @@
 """Command line: one module per command, imported only when it is called."""
 
+import io
 import os
 import sys
 import traceback
@@ -60,7 +61,21 @@ def main(args: list[str] | None = None) -> None:
     """Run a command and leave with its exit status; the user's mistakes get one clear line, ours a traceback."""
     # onnxruntime otherwise looks up a host of its maker and writes an id under the home directory.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    _secure_streams()
     sys.exit(guarded(group, args))
+
+
+def _secure_streams() -> None:
+    """Occupy standard descriptors that are closed, or the database and the spool would get their numbers.
+
+    What a stream's encoding lacks is written as an escape: a letter must not end what hears for months.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def guarded(command: click.Command, args: list[str] | None = None, **extra: Any) -> int:

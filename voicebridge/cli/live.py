@@ -24,7 +24,7 @@ from voicebridge.domain.text import printable
 from voicebridge.domain.utterance import Status, UtteranceRecord
 
 KEPT_DELAYS = 100_000
-"""Bound on the delays kept for the summary (a month of speech); later ones replace nothing and are only counted."""
+"""Bound on the delays kept for the summary (a month of speech): its figures are those of the first so many."""
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Tally:
 
     def summary(self, heard_seconds: float, database: Path) -> str:
         """Return the summary for people."""
-        utterances = f"{self.done} utterances"
+        utterances = f"{self.done} utterance{'' if self.done == 1 else 's'}"
         if self.rejected:
             utterances += f", {self.rejected} rejected (voicebridge history --rejected)"
         if self.failed:
@@ -146,10 +146,18 @@ class JsonPrinter:
         """Print an event as JSON."""
         self.tally.take(event)
         if isinstance(event, UtteranceSettled):
-            self._echo(json.dumps(as_json(event.record), ensure_ascii=False))
+            self._echo(json_line(as_json(event.record)))
         elif isinstance(event, GapNoted):
             gap = event.gap
-            self._echo(json.dumps({"gap": gap.reason, "start": gap.span.start, "end": gap.span.end}))
+            self._echo(json_line({"gap": gap.reason, "start": gap.span.start, "end": gap.span.end}))
+
+
+def json_line(value: object) -> str:
+    """Return JSON on one line in which nothing can steer a terminal; other letters stay as they are."""
+    text = json.dumps(value, ensure_ascii=False)
+    if printable(text) == text:
+        return text
+    return "".join(c if printable(c) == c else json.dumps(c)[1:-1] for c in text)
 
 
 def as_json(record: UtteranceRecord) -> dict[str, object]:

@@ -1,5 +1,8 @@
 """A progress bar for work on a long file."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -34,6 +37,18 @@ class FileProgress:
             progress, task = self._bar
             progress.update(task, completed=samples_to_seconds(sample_index))
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take the bar away while text is written to the same terminal."""
+        shared = self._bar is not None and sys.stdout is not None and sys.stdout.isatty()
+        if self._bar is not None and shared:
+            self._bar[0].stop()
+        try:
+            yield
+        finally:
+            if self._bar is not None and shared:
+                self._bar[0].start()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -53,5 +68,6 @@ def _bar(path: Path, total_seconds: float | None) -> "tuple[Progress, TaskID]":
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
+        redirect_stdout=False,  # the text is not to go to standard error
     )
     return progress, progress.add_task(printable(path.name), total=total_seconds)

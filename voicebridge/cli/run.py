@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from voicebridge.cli.invocation import Invocation
+from voicebridge.domain.errors import AudioError
 from voicebridge.domain.text import printable
 from voicebridge.settings import Settings, paths
 
@@ -39,9 +40,13 @@ class RunOptions:
 
     @property
     def silent(self) -> bool:
-        """Under systemd nothing is printed unless asked: what is heard must not get into the journal."""
+        """Nothing is printed into the journal unless asked: what is heard must not get there."""
+        if sys.stdout is None:
+            return True
         if self.quiet is None:
-            return "INVOCATION_ID" in os.environ and not self.as_json
+            from voicebridge.daemon.logs import is_journal_stream
+
+            return not self.as_json and is_journal_stream(1, os.environ)
         return self.quiet
 
 
@@ -57,12 +62,14 @@ class RunOptions:
 @click.option("--format", "sample_format", type=click.Choice(FORMATS), default="s16le", show_default=True, help="...")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Stop after so many seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-@click.option("--quiet/--live", default=None, help="Print nothing | print what is heard (default but under systemd).")
+@click.option(
+    "--quiet/--live", default=None, help="Print nothing | print what is heard (default, except into the journal)."
+)
 @click.pass_obj
 def command(invocation: Invocation, /, **options: Any) -> int:
     """Hear until Ctrl-C, and store what is said. A second Ctrl-C ends at once.
 
-    Exit status: 0 ended as asked, 66 no such file, 69 no microphone or model, 74 the store, 75 another process runs
+    Exit status: 0 ended as asked, 65 audio that cannot be read, 66 no such file, 69 no microphone or model, 74 the store, 75 another process runs
     here, 78 the settings, 86 a stuck call (start it again).
     """
     wanted = RunOptions(**options)
@@ -74,8 +81,8 @@ def command(invocation: Invocation, /, **options: Any) -> int:
 def _source(settings: Settings, wanted: RunOptions) -> "SourceMaker":
     from voicebridge.daemon import assembly
 
-    if wanted.path is not None and wanted.from_stdin:
-        raise click.UsageError("--file and --stdin exclude each other.")
+    if sum((wanted.path is not None, wanted.from_stdin, wanted.device is not None)) > 1:
+        raise click.UsageError("--device, --file and --stdin exclude each other.")
     if wanted.path is not None:
         return assembly.audio_file(wanted.path, realtime=wanted.realtime)
     if wanted.from_stdin:
@@ -89,7 +96,7 @@ def _hear(loaded: "Loaded", make_source: "SourceMaker", wanted: RunOptions) -> i
     from voicebridge.daemon.session import Orders
 
     talkative = not wanted.silent and not wanted.as_json
-    printer = JsonPrinter() if wanted.as_json else LivePrinter(terminal=sys.stdout.isatty())
+    printer = JsonPrinter() if wanted.as_json else LivePrinter(terminal=sys.stdout is not None and sys.stdout.isatty())
 
     def greet(started: "Started") -> None:
         if talkative:
@@ -105,4 +112,6 @@ def _hear(loaded: "Loaded", make_source: "SourceMaker", wanted: RunOptions) -> i
         click.echo(printer.tally.summary(report.heard_seconds, report.database))
     if report.error is not None:
         raise report.error
+    if wanted.from_stdin and report.ended and not report.heard_seconds:
+        raise AudioError("Standard input held no audio.", "Pipe audio into it: arecord -f S16_LE -r 16000 | ...")
     return report.exit_code

@@ -1,17 +1,48 @@
 """A session as the commands run it: logging, signals, and whom the events go to."""
 
 import logging
+import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from voicebridge import __version__
+from voicebridge.domain.errors import VoicebridgeError
 from voicebridge.domain.events import Event
 
 if TYPE_CHECKING:
     from voicebridge.daemon.session import Orders, Report, Started
 
 logger = logging.getLogger("voicebridge")
+
+
+class Audience:
+    """Whoever reads along. When it can be shown no more (its pipe is closed, its disk full), it calls ``on_leave``."""
+
+    def __init__(self) -> None:
+        self.on_leave: Callable[[], None] = lambda: None
+        self._lost: OSError | None = None
+
+    def tell(self, show: Callable[[], None]) -> None:
+        """Show something, unless it was lost before."""
+        if self._lost is not None:
+            return
+        try:
+            show()
+        except OSError as error:
+            self._lost = error
+            self.on_leave()
+
+    def check(self) -> None:
+        """Raise what it was lost by: BrokenPipeError, which ends a command silently, or VoicebridgeError."""
+        if self._lost is None:
+            return
+        _forget_output()
+        if isinstance(self._lost, BrokenPipeError):
+            raise self._lost
+        message = f"What is heard cannot be written out: {self._lost.strerror}."
+        raise VoicebridgeError(message, "Free some space, or write somewhere else.") from self._lost
 
 
 def hear_session(
@@ -22,7 +53,8 @@ def hear_session(
 ) -> "Report":
     """Hear in the foreground until the end, Ctrl-C or SIGTERM. Raises VoicebridgeError when it could not begin.
 
-    With ``show`` a person or program reads along, and what it is shown is not repeated as log lines beside it.
+    With ``show`` a person or program reads along, and what it is shown is not repeated as log lines beside it; when it
+    goes away the session ends in order, everything heard is stored, and BrokenPipeError or VoicebridgeError is raised.
     ``notices`` are what loading the settings had to say.
     """
     from voicebridge.daemon.logs import configure_logging
@@ -33,6 +65,7 @@ def hear_session(
     began = time.monotonic()
     log = configure_logging(orders.settings.log)
     logged = show is None or log.form == "journald"
+    audience = Audience()
     for notice in notices:
         logger.warning("%s", notice)
 
@@ -40,17 +73,18 @@ def hear_session(
         if logged:
             log_announced(logger, event)
         if show is not None:
-            show(event)
+            audience.tell(lambda: show(event))
 
     try:
         with StopSignals() as signals:
 
             def begin(started: "Started") -> None:
                 signals.call_on_stop(started.daemon.request_stop)
+                audience.on_leave = started.daemon.request_stop
                 log.session = session = started.notebook.session_id
                 if logged:
                     log_event(logger, STARTED, version=__version__, session=session, source=started.source.info.name)
-                greet(started)
+                audience.tell(lambda: greet(started))
 
             report = hear(orders, announce, begin)
         if logged:
@@ -58,4 +92,12 @@ def hear_session(
             log_event(logger, STOPPED, seconds=time.monotonic() - began, reason=reason)
     finally:
         log.close()
+    audience.check()
     return report
+
+
+def _forget_output() -> None:
+    """Lead standard output nowhere: what is left in its buffer would else be tried once more, and told, at the exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.__stdout__.fileno() if sys.__stdout__ is not None else 1)
+    os.close(nowhere)

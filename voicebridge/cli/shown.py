@@ -1,6 +1,5 @@
 """Utterances as the commands on the store find and show them."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import click
 
 from voicebridge.cli.invocation import Invocation
 from voicebridge.cli.live import as_json
+from voicebridge.cli.live import json_line as json_line  # noqa: PLC0414 - the commands on the store know it by this module
 from voicebridge.cli.when import when
 from voicebridge.domain.text import printable
 from voicebridge.domain.utterance import Status, UtteranceRecord
@@ -133,14 +133,6 @@ def full_json(record: UtteranceRecord) -> dict[str, object]:
         "audio": record.audio_path,
     }
     return as_json(record) | more
-
-
-def json_line(value: object) -> str:
-    """Return JSON on one line in which nothing can steer a terminal; other letters stay as they are."""
-    text = json.dumps(value, ensure_ascii=False)
-    if printable(text) == text:
-        return text
-    return "".join(c if printable(c) == c else json.dumps(c)[1:-1] for c in text)
 
 
 def local_time(seconds: float) -> str:

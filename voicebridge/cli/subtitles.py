@@ -1,12 +1,11 @@
 """Transcripts of a file as text, JSON, SubRip or WebVTT."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from voicebridge.cli.live import as_json
+from voicebridge.cli.live import as_json, json_line
 from voicebridge.domain.text import printable
 from voicebridge.domain.units import samples_to_seconds
 from voicebridge.domain.utterance import Status, UtteranceRecord
@@ -68,7 +67,7 @@ def _document(path: Path, heard_seconds: float, records: list[UtteranceRecord]) 
         }
         for record in records
     ]
-    return json.dumps({"file": str(path), "seconds": heard_seconds, "utterances": utterances}, ensure_ascii=False)
+    return json_line({"file": str(path), "seconds": heard_seconds, "utterances": utterances})
 
 
 def _bounds(record: UtteranceRecord, decimal_mark: str) -> str:

@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ import click
 from voicebridge.cli.invocation import Invocation
 from voicebridge.cli.subtitles import FORMS, Transcripts
 from voicebridge.domain.errors import AudioError, ExitCode, VoicebridgeError
-from voicebridge.domain.events import Event, UtteranceSettled
+from voicebridge.domain.events import Event, UtteranceSettled, UtteranceStored
 from voicebridge.domain.text import printable
 from voicebridge.domain.utterance import Status
 from voicebridge.settings import Settings, paths
 
 if TYPE_CHECKING:
-    from voicebridge.daemon.session import Report
+    from voicebridge.cli.progress import FileProgress
+    from voicebridge.daemon.session import Orders, Report, Started
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,85 +49,148 @@ def command(invocation: Invocation, /, **options: Any) -> int:
     """Turn audio FILES of any format into text.
 
     Nothing is added to the database of the daemon: each call uses a store of its own, unless --state-dir names one
-    (`voicebridge --state-dir DIR transcribe FILE`). Exit status: 0, 65 a file that cannot be read (to its end), 66 no
-    such file, 69 no model, 130 interrupted; what was heard until then is printed.
+    (`voicebridge --state-dir DIR transcribe FILE`). Exit status: 0, 1 some of it could not be decoded or written, 65 a
+    file that cannot be read (to its end), 66 no such file, 69 no model, 130 interrupted; what was heard until then is
+    printed. After a file that cannot be read the others are still transcribed.
     """
     wanted = TranscribeOptions(**options)
-    if wanted.form in ("srt", "vtt") and len(wanted.files) > 1 and wanted.output is None:
-        raise click.UsageError(f"Several files as {wanted.form} need --output DIRECTORY.")
+    _check_outputs(wanted)
     code = ExitCode.OK
-    with _state(invocation) as state:
+    with _place(invocation) as (settings, state):
         for path in wanted.files:
-            outcome = _transcribe(invocation.settings, state, path, wanted)
+            outcome = _transcribe(settings, state, path, wanted)
             code = code or outcome
             if outcome == ExitCode.INTERRUPTED:
-                break
+                return outcome
     return code
 
 
-@contextmanager
-def _state(invocation: Invocation) -> Iterator[Path]:
-    """Give the state directory that the command line names, else one that is deleted afterwards."""
-    if invocation.loaded.origins["store.state_dir"] == "command line":
-        yield paths.state_dir(invocation.settings)
+def _check_outputs(wanted: TranscribeOptions) -> None:
+    if wanted.output is None:
+        if wanted.form in ("srt", "vtt") and len(wanted.files) > 1:
+            raise click.UsageError(f"Several files as {wanted.form} need --output DIRECTORY.")
+        if sys.stdout is None:
+            raise VoicebridgeError("Standard output is closed.", "Write to a directory with --output.")
         return
+    name, count = Counter(path.name for path in wanted.files).most_common(1)[0]
+    if count > 1:
+        raise click.UsageError(f"{count} files are called {name}: their output would have one name too.")
+
+
+@contextmanager
+def _place(invocation: Invocation) -> Iterator[tuple[Settings, Path]]:
+    """Give settings and the state directory that the command line names, else one that is deleted afterwards."""
+    settings = invocation.settings
+    if invocation.loaded.origins["store.state_dir"] == "command line":
+        yield settings, paths.state_dir(settings)
+        return
+    brief = settings.store.model_copy(update={"retain_audio": "until_transcribed"})
     with tempfile.TemporaryDirectory(prefix="voicebridge-") as scratch:
-        yield Path(scratch)
+        yield settings.model_copy(update={"store": brief}), Path(scratch)
 
 
 def _transcribe(settings: Settings, state: Path, path: Path, wanted: TranscribeOptions) -> ExitCode:
-    try:
-        with _writer(path, wanted) as out:
-            report, rejected = _hear_file(settings, state, path, wanted, Transcripts(FORMS[wanted.form], path, out))
-    except VoicebridgeError as error:
-        return _complain(error)
-    if rejected:
-        click.echo(f"{printable(str(path))}: {rejected} utterances were rejected (--json shows them and why)", err=True)
-    if report.error is not None:
-        return _complain(report.error)
-    return report.exit_code if report.ended else ExitCode.INTERRUPTED
-
-
-def _hear_file(
-    settings: Settings, state: Path, path: Path, wanted: TranscribeOptions, transcripts: Transcripts
-) -> "tuple[Report, int]":
     from voicebridge.cli.progress import FileProgress
-    from voicebridge.cli.sessions import hear_session
     from voicebridge.daemon.assembly import audio_file
     from voicebridge.daemon.session import Orders
 
-    orders = Orders(settings, state, audio_file(path, realtime=wanted.realtime))
-    rejected = 0
-    shown = wanted.progress if wanted.progress is not None else sys.stderr.isatty()
-    with FileProgress(path, shown=shown) as progress:
+    shown = wanted.progress if wanted.progress is not None else sys.stderr is not None and sys.stderr.isatty()
+    try:
+        with _writer(path, wanted) as out:
+            hearing = _Hearing(Transcripts(FORMS[wanted.form], path, out), FileProgress(path, shown=shown))
+            report = hearing.hear(Orders(settings, state, audio_file(path, realtime=wanted.realtime)))
+    except AudioError as error:
+        return _complain(error)
+    name = printable(str(path))
+    if hearing.rejected:
+        click.echo(f"{name}: {hearing.rejected} utterances were rejected (--json shows them and why)", err=True)
+    if hearing.failed:
+        click.echo(f"{name}: {hearing.failed} utterances could not be decoded (--json shows why)", err=True)
+    if isinstance(report.error, AudioError):
+        return _complain(report.error)
+    if report.error is not None:
+        raise report.error
+    if report.exit_code != ExitCode.OK:
+        return report.exit_code
+    if not report.ended or hearing.waiting:
+        return ExitCode.INTERRUPTED
+    return ExitCode.FAILURE if hearing.failed else ExitCode.OK
 
-        def show(event: Event) -> None:
-            nonlocal rejected
-            if isinstance(event, UtteranceSettled):
-                rejected += event.record.status is Status.REJECTED
-                transcripts.add(event.record)
-                progress.reached(event.record.end_sample)
 
-        report = hear_session(orders, show, lambda started: progress.begin(started.source.info.duration_seconds))
-    transcripts.finish(report.heard_seconds)
-    return report, rejected
+class _Hearing:
+    """One file being heard: what is announced of it goes to its transcripts and its progress bar."""
+
+    def __init__(self, transcripts: Transcripts, progress: "FileProgress") -> None:
+        self._transcripts = transcripts
+        self._progress = progress
+        self._session_id = 0
+        self.waiting = 0
+        """Utterances that are stored and not decoded yet."""
+        self.rejected = 0
+        self.failed = 0
+
+    def hear(self, orders: "Orders") -> "Report":
+        """Hear to the end, or until it is interrupted. Raises VoicebridgeError."""
+        from voicebridge.cli.sessions import hear_session
+
+        with self._progress:
+            report = hear_session(orders, self._show, self._begin)
+        with told_of_output():
+            self._transcripts.finish(report.heard_seconds)
+        return report
+
+    def _begin(self, started: "Started") -> None:
+        self._session_id = started.notebook.session_id
+        self._progress.begin(started.source.info.duration_seconds)
+
+    def _show(self, event: Event) -> None:
+        if isinstance(event, UtteranceStored):
+            self.waiting += 1
+        elif isinstance(event, UtteranceSettled) and event.record.session_id == self._session_id:
+            # Others were left in this state directory by an earlier session, of another file.
+            self.waiting -= 1
+            self.rejected += event.record.status is Status.REJECTED
+            self.failed += event.record.status is Status.FAILED
+            with self._progress.aside():
+                self._transcripts.add(event.record)
+            self._progress.reached(event.record.end_sample)
 
 
 @contextmanager
 def _writer(path: Path, wanted: TranscribeOptions) -> Iterator[TextIO]:
+    """Give where the text goes: a file gets its name at the end, so that an earlier one stays if nothing is heard."""
     if wanted.output is None:
         yield sys.stdout
         return
-    try:
+    target = wanted.output / f"{path.name}.{wanted.form}"
+    partial = target.with_name(f"{target.name}.partial")
+    with told_of_output():
         wanted.output.mkdir(parents=True, exist_ok=True)
-        target = wanted.output / f"{path.name}.{wanted.form}"
-        out = target.open("w", encoding="utf-8")
+        out = partial.open("w", encoding="utf-8")
+    try:
+        with out:
+            yield out
+    except BaseException:
+        if not partial.stat().st_size:
+            partial.unlink()
+            raise
+        partial.replace(target)
+        raise
+    with told_of_output():
+        partial.replace(target)
+
+
+@contextmanager
+def told_of_output() -> Iterator[None]:
+    """Turn errors of writing into VoicebridgeError; a reader that has gone (head, less) stays what it is."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise AudioError(
-            f"The output {wanted.output} cannot be written: {error.strerror}.", "Choose another with --output."
-        ) from error
-    with out:
-        yield out
+        where = f" in {error.filename}" if error.filename else ""
+        message = f"The text cannot be written{where}: {error.strerror}."
+        raise VoicebridgeError(message, "Choose another place with --output.") from error
 
 
 def _complain(error: VoicebridgeError) -> ExitCode:

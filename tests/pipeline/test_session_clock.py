@@ -68,3 +68,14 @@ def test_an_unpaced_source_counts_from_the_session_start_and_has_no_monotonic_ti
     assert clock.renew_if_due() is None
     assert clock.wall(16_000 * 3600) == 1_003_600.0
     assert clock.monotonic_of(0) is None
+
+
+def test_audio_from_before_the_clock_was_made_has_its_true_time() -> None:
+    clocks = Clocks()
+    clocks.advance(1.0, 16_000)  # the source has run for a second already
+    clock = session_clock(clocks)
+    clocks.advance(0.5, 8_000)
+    clock.renew_if_due()
+    assert clock.first_sample_monotonic == 100.0
+    assert clock.monotonic_of(0) == 100.0
+    assert clock.wall(8_000) == 1_000_000.5

@@ -141,3 +141,64 @@ def test_a_forgotten_utterance_is_no_trouble(writer: StoreWriter, events: EventS
     assert writer.drain(10)
     assert subscription.get(0) is None
     assert writer.given_up == 0
+
+
+def test_audio_goes_first_when_it_is_told_to_stop(events: EventStream) -> None:
+    writer = StoreWriter(events, 1000)
+    gate = threading.Event()
+    started = threading.Event()
+    seen: list[str] = []
+
+    def hold() -> None:
+        started.set()
+        gate.wait()
+
+    writer.start()
+    writer.offer(hold)
+    assert started.wait(10)
+    for name, audio_bytes in (("commit 1", 0), ("audio 1", 10), ("commit 2", 0), ("audio 2", 10)):
+        writer.offer(lambda name=name: seen.append(name), audio_bytes)  # type: ignore[misc]
+    writer.stop()
+    gate.set()
+    assert writer.join(10)
+    assert seen == ["audio 1", "audio 2", "commit 1", "commit 2"]
+
+
+def test_a_writer_that_has_ended_takes_nothing(events: EventStream) -> None:
+    writer = StoreWriter(events, 1000)
+    writer.start()
+    writer.stop()
+    assert writer.join(10)
+    assert not writer.offer(lambda: None)
+    assert not writer.wait_for_room(0, 0)
+    assert not writer.drain(10)
+    with pytest.raises(StoreError, match="queue is full"):
+        writer.call(lambda: None, 10)
+
+
+def test_a_question_that_got_no_answer_in_time_leaves_the_queue(writer: StoreWriter) -> None:
+    gate = threading.Event()
+    asked: list[str] = []
+    writer.offer(gate.wait)
+    for name, drop_late in (("question", True), ("order", False)):
+        with pytest.raises(StoreError):
+            writer.call(lambda name=name: asked.append(name), 0.01, drop_late=drop_late)  # type: ignore[misc]
+    gate.set()
+    assert writer.drain(10)
+    assert asked == ["order"]
+
+
+def test_a_question_that_is_being_answered_stays(writer: StoreWriter) -> None:
+    gate = threading.Event()
+    with pytest.raises(StoreError):
+        writer.call(gate.wait, 0.01, drop_late=True)
+    gate.set()
+    assert writer.drain(10)
+    assert writer.queued_jobs == 0
+
+
+def test_a_drain_that_takes_too_long_is_told(writer: StoreWriter) -> None:
+    gate = threading.Event()
+    writer.offer(gate.wait)
+    assert not writer.drain(0.01)
+    gate.set()

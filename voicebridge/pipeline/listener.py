@@ -65,6 +65,8 @@ class Listener(Worker):
         super().__init__("listener", hooks.on_failure)
         self.counters = ListenerCounters()
         self.ended = False
+        """True once the source came to its end by itself and everything was heard."""
+        self._stop_expected = False
         self._session_id = session_id
         self._ears = ears
         self._recorder = recorder
@@ -76,6 +78,10 @@ class Listener(Worker):
     def lag_samples(self) -> int:
         """How far it is behind the source."""
         return self._ears.reader.lag_samples
+
+    def expect_stop(self) -> None:
+        """Say that the source is being stopped: if its audio ends from now on, that is not its own end."""
+        self._stop_expected = True
 
     def _run(self) -> None:
         reader = self._ears.reader
@@ -93,9 +99,9 @@ class Listener(Worker):
                 self._miss(item)
             elif stopping:
                 break  # everything a microphone delivered before the stop has been heard
-        self._act(self._ears.segmenter.finish(EndReason.END_OF_STREAM if reader.ended else EndReason.STOPPED))
-        self._recorder.flush(wait=not self._stopping.is_set())
-        self.ended = reader.ended
+        self.ended = reader.ended and not self._stop_expected
+        self._act(self._ears.segmenter.finish(EndReason.END_OF_STREAM if self.ended else EndReason.STOPPED))
+        self._hand_on()
         self._hooks.on_end()
 
     def _hear(self, frame: Frame) -> None:
@@ -110,7 +116,12 @@ class Listener(Worker):
         self._act(self._ears.segmenter.push(frame.start, frame.valid, speech, level))
         self._recorder.grow(frame.end)
         if not self._clock.paced:
-            self._recorder.flush(wait=True)
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Wait until the store writer has taken everything that was heard, or we stop."""
+        while not self._recorder.flush() and not self._stopping.is_set():
+            self._recorder.wait_for_room()
 
     def _miss(self, gap: Gap) -> None:
         self.counters.gaps += 1

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from voicebridge.domain.audio import Gap, GapReason, Samples, Span
+from voicebridge.domain.errors import StoreError
 from voicebridge.domain.events import GapNoted, UtteranceStored
 from voicebridge.domain.ports import AudioByIndex, EventSink, SessionLog, Spool, UtteranceStore
 from voicebridge.domain.units import SAMPLE_BYTES, ms_to_samples
@@ -21,6 +22,8 @@ from voicebridge.pipeline.store_writer import StoreWriter
 APPEND_SAMPLES = ms_to_samples(500)
 """An open utterance reaches the spool in pieces of this length: a kill loses at most this and what is under way."""
 WAIT_SECONDS = 0.5
+MAX_HELD_TASKS = 10_000
+"""Bound on what waits here for the store writer: 3 MB of small objects, 3000 utterances that it did not take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,10 @@ class _Append:
     started_at: float
     span: Span
 
+    @property
+    def audio_bytes(self) -> int:
+        return self.span.samples * SAMPLE_BYTES
+
 
 @dataclass(frozen=True, slots=True)
 class _End:
@@ -53,7 +60,11 @@ _Task: TypeAlias = _Append | _End | _Note
 
 
 class Recorder:
-    """Spools open utterances and commits ended ones. ``on_pending`` is called after the commit, by the store writer."""
+    """Spools open utterances and commits ended ones. ``on_pending`` is called after the commit, by the store writer.
+
+    Policy at the bound of what it holds: newer audio is lost, told as one gap that grows; an utterance whose end finds
+    no place is made pending at the next start, from what the spool has of it.
+    """
 
     def __init__(
         self,
@@ -64,6 +75,11 @@ class Recorder:
         on_pending: Callable[[PendingUtterance], None],
     ) -> None:
         self.lost_samples = 0
+        """Audio that was heard and could not be stored."""
+        self.lost_stretches = 0
+        """In how many gaps."""
+        self.dropped_tasks = 0
+        """Ends and gaps that found no place."""
         self._audio = audio
         self._writer = writer
         self._shelf = shelf
@@ -75,7 +91,7 @@ class Recorder:
 
     @property
     def held_tasks(self) -> int:
-        """What the store writer has not taken yet. At most three for each utterance that the ring can hold."""
+        """What the store writer has not taken yet."""
         return len(self._tasks)
 
     def open(self, key: UtteranceKey, started_at: float) -> None:
@@ -95,24 +111,26 @@ class Recorder:
         if ended.span.end > self._spooled_to:
             self._append(ended.span.end)
         self._open = None
-        self._tasks.append(_End(ended))
+        self._hold(_End(ended))
         self.flush()
 
     def note(self, gap: Gap) -> None:
         """Commit a gap."""
-        self._tasks.append(_Note(gap))
+        self._hold(_Note(gap))
         self.flush()
 
-    def flush(self, wait: bool = False) -> bool:
-        """Hand over what is held, in order; with ``wait``, all of it, as room comes. True when none is left."""
+    def flush(self) -> bool:
+        """Hand over what is held, in order, as far as the store writer takes it. True when none is left."""
         while self._tasks:
             if not self._hand_over(self._tasks[0]):
-                if not wait:
-                    return False
-                self._writer.wait_for_room(APPEND_SAMPLES * SAMPLE_BYTES, WAIT_SECONDS)
-                continue
+                return False
             self._tasks.popleft()
         return True
+
+    def wait_for_room(self) -> None:
+        """Wait until the store writer may take what is held, for half a second at most."""
+        first = self._tasks[0] if self._tasks else None
+        self._writer.wait_for_room(first.audio_bytes if isinstance(first, _Append) else 0, WAIT_SECONDS)
 
     def _append(self, to_sample: int) -> None:
         assert self._open is not None
@@ -122,8 +140,27 @@ class Recorder:
         if isinstance(last, _Append) and last.key == key:
             last.span = Span(last.span.start, to_sample)
         else:
-            self._tasks.append(_Append(key, started_at, span))
+            self._hold(_Append(key, started_at, span))
         self._spooled_to = to_sample
+
+    def _hold(self, task: _Task) -> None:
+        if len(self._tasks) < MAX_HELD_TASKS:
+            self._tasks.append(task)
+        elif isinstance(task, _Append):
+            self._lose(task.span)
+        else:
+            self.dropped_tasks += 1
+
+    def _lose(self, span: Span) -> None:
+        """Note audio for which there is no place any more, in one gap with what was lost just before it."""
+        self.lost_samples += span.samples
+        last = self._tasks[-1]
+        if isinstance(last, _Note) and last.gap.reason is GapReason.BACKLOG:
+            self._tasks.pop()
+            span = Span(last.gap.span.start, span.end)
+        else:
+            self.lost_stretches += 1
+        self._tasks.append(_Note(Gap(span, GapReason.BACKLOG)))
 
     def _hand_over(self, task: _Task) -> bool:
         if isinstance(task, _Append):
@@ -133,22 +170,44 @@ class Recorder:
         return self._writer.offer(lambda: self._commit_gap(task.gap))
 
     def _hand_over_audio(self, task: _Append) -> bool:
-        size = task.span.samples * SAMPLE_BYTES
-        if not self._writer.wait_for_room(size, 0):
+        if not self._writer.wait_for_room(task.audio_bytes, 0):
             return False
         samples = self._audio.copy(task.span)
         if samples is None:
-            samples = self._silence_for_what_was_lost(task.span)
-        return self._writer.offer(lambda: self._shelf.spool.append(task.key, task.started_at, samples), size)
+            samples = self._what_is_left(task.span)
+        return self._writer.offer(
+            lambda: self._shelf.spool.append(task.key, task.started_at, samples), task.audio_bytes
+        )
 
-    def _silence_for_what_was_lost(self, span: Span) -> Samples:
-        self.lost_samples += span.samples
-        gap = Gap(span, GapReason.BACKLOG)
-        self._writer.offer(lambda: self._commit_gap(gap))
-        return np.zeros(span.samples, np.int16)
+    def _what_is_left(self, span: Span) -> Samples:
+        """Return the audio of a span whose head the ring has passed over, with zeros for that; note it as a gap."""
+        lost, rest = self._without_head(span)
+        self.lost_samples += lost
+        self.lost_stretches += 1
+        self._tasks.append(_Note(Gap(Span(span.start, span.start + lost), GapReason.BACKLOG)))
+        return np.concatenate([np.zeros(lost, np.int16), rest])
+
+    def _without_head(self, span: Span) -> tuple[int, Samples]:
+        """Find by halving how many samples at the head are gone; return that count and the rest."""
+        gone, held = 0, span.samples
+        rest: Samples = np.zeros(0, np.int16)
+        while held - gone > 1:
+            middle = (gone + held) // 2
+            samples = self._audio.copy(Span(span.start + middle, span.end))
+            if samples is None:
+                gone = middle
+            else:
+                held, rest = middle, samples
+        return held, rest
 
     def _commit(self, ended: EndedUtterance) -> None:
-        self._shelf.spool.seal(ended.key, ended.span.samples)
+        try:
+            self._shelf.spool.seal(ended.key, ended.span.samples)
+        except ValueError as error:
+            # A part of it was refused for good, or while we were stopping.
+            raise StoreError(
+                f"The spool lacks a part of the utterance: {error}.", "The next start recovers what is there."
+            ) from error
         pending = self._shelf.utterances.add_pending(ended)
         self._events.publish(UtteranceStored(pending))
         self._on_pending(pending)

@@ -54,10 +54,11 @@ class SessionClock:
         sample_index, monotonic_seconds = self._ring.mark()
         if self.first_sample_monotonic is None:
             self.first_sample_monotonic = monotonic_seconds - samples_to_seconds(sample_index)
-        now = self._monotonic()
-        anchor = Anchor(sample_index, monotonic_seconds, self._realtime() - (now - monotonic_seconds))
+            # The source runs before this clock is made: what it captured until now has its time from now, too.
+            self._timeline.add(self._anchor(0, self.first_sample_monotonic))
+        anchor = self._anchor(sample_index, monotonic_seconds)
         self._timeline.add(anchor)
-        self._renewed_at = now
+        self._renewed_at = self._monotonic()
         return anchor
 
     def wall(self, sample_index: int) -> float:
@@ -67,3 +68,6 @@ class SessionClock:
     def monotonic_of(self, sample_index: int) -> float | None:
         """Return CLOCK_MONOTONIC at a sample index, or None for a source that is not paced."""
         return self._timeline.monotonic_seconds(sample_index) if self.paced else None
+
+    def _anchor(self, sample_index: int, monotonic_seconds: float) -> Anchor:
+        return Anchor(sample_index, monotonic_seconds, self._realtime() - (self._monotonic() - monotonic_seconds))

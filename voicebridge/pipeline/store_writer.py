@@ -25,7 +25,7 @@ MAX_JOBS = 20_000
 """Bound on jobs that carry no audio (gaps, anchors, results): about 20 MB of small objects."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Job:
     """One durable step. ``action`` is run again until it succeeds, so it must bear repetition."""
 
@@ -53,6 +53,7 @@ class StoreWriter(Worker):
         self._max_audio_bytes = max_audio_bytes
         self._jobs: deque[Job] = deque()
         self._audio_bytes = 0
+        self._over = False
         self._changed = threading.Condition()
         self._hurry = threading.Event()
 
@@ -67,11 +68,14 @@ class StoreWriter(Worker):
         return self._audio_bytes
 
     def offer(self, action: Callable[[], Any], audio_bytes: int = 0) -> bool:
-        """Queue a job; False when the queue is at its bound."""
+        """Queue a job; False when the queue is at its bound, or the writer has ended."""
         return self._enqueue(Job(action, audio_bytes))
 
-    def call(self, action: Callable[[], T], timeout_seconds: float) -> T:
-        """Queue a job and wait for its result. Raises StoreError when it does not come in time."""
+    def call(self, action: Callable[[], T], timeout_seconds: float, *, drop_late: bool = False) -> T:
+        """Queue a job and wait for its result. Raises StoreError when it does not come in time.
+
+        The job stays queued then; with ``drop_late`` (for questions, whose answer nobody waits for any more) it goes.
+        """
         job = Job(action, future=Future())
         assert job.future is not None
         if not self._enqueue(job):
@@ -79,6 +83,8 @@ class StoreWriter(Worker):
         try:
             result: T = job.future.result(timeout_seconds)
         except TimeoutError:
+            if drop_late:
+                self._drop(job)
             raise StoreError(
                 f"The store did not answer within {timeout_seconds:g} s.", self.trouble or "It may be locked or full."
             ) from None
@@ -101,16 +107,21 @@ class StoreWriter(Worker):
         return True
 
     def stop(self) -> None:
-        """End after the jobs that are queued; what the store refuses now is given up (and counted) at the end."""
+        """End after the jobs that are queued; what the store refuses now is given up (and counted) at the end.
+
+        Audio goes first, for the spool may take what a locked database does not: the next start then recovers it.
+        """
         super().stop()
         self._hurry.set()
         with self._changed:
+            present, waiting = list(self._jobs)[:1], list(self._jobs)[1:]
+            self._jobs = deque(present + sorted(waiting, key=lambda job: job.audio_bytes == 0))
             self._changed.notify_all()
 
     def _has_room(self, audio_bytes: int) -> bool:
         fits = self._audio_bytes + audio_bytes <= self._max_audio_bytes
         # What carries no audio (results above all) must get through a queue that is full of audio.
-        return (fits or audio_bytes == 0 or self._audio_bytes == 0) and len(self._jobs) < MAX_JOBS
+        return not self._over and (fits or not (audio_bytes and self._audio_bytes)) and len(self._jobs) < MAX_JOBS
 
     def _enqueue(self, job: Job) -> bool:
         with self._changed:
@@ -121,6 +132,11 @@ class StoreWriter(Worker):
             self._audio_bytes += job.audio_bytes
             self._changed.notify_all()
             return True
+
+    def _drop(self, job: Job) -> None:
+        with self._changed:
+            if job in self._jobs and job is not self._jobs[0]:
+                self._jobs.remove(job)
 
     def _run(self) -> None:
         while job := self._next():
@@ -135,6 +151,7 @@ class StoreWriter(Worker):
     def _next(self) -> Job | None:
         with self._changed:
             self._changed.wait_for(lambda: self._jobs or self._stopping.is_set())
+            self._over = not self._jobs
             return self._jobs[0] if self._jobs else None
 
     def _do(self, job: Job) -> None:

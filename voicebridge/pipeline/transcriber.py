@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from threading import Condition
 
 from voicebridge.domain.audio import Samples
-from voicebridge.domain.errors import SpeechError, StoreError
+from voicebridge.domain.errors import SpeechError, StoreError, UtteranceGoneError
 from voicebridge.domain.events import EngineFailed, EngineReady, UtteranceSettled
 from voicebridge.domain.ports import AudioByIndex, Engine, EventSink
 from voicebridge.domain.utterance import Outcome, PendingUtterance, Status, Transcript
@@ -30,7 +30,7 @@ a working engine."""
 
 @dataclass(slots=True)
 class TranscriberCounters:
-    """What the transcriber has done since the session began."""
+    """What the transcriber has done since the session began; ``done``, ``rejected`` and ``failed`` are committed."""
 
     decodes: int = 0
     done: int = 0
@@ -88,6 +88,7 @@ class Transcriber(Worker):
         self._fetched_up_to = 0
         self._current: PendingUtterance | None = None
         self._decode_began: float | None = None
+        self._over = False
 
     @property
     def waiting(self) -> int:
@@ -101,14 +102,15 @@ class Transcriber(Worker):
 
     @property
     def idle(self) -> bool:
-        """True when nothing waits and nothing is being decoded."""
+        """True when nothing is being decoded and nothing waits, or what waits has no engine to wait for."""
         with self._changed:
-            return self._nothing_left()
+            return self.engine_error is not None or self._nothing_left()
 
     @property
     def backlog_seconds(self) -> float:
         """Audio that waits in memory for its decode."""
-        return sum(pending.ended.span.seconds for pending in tuple(self._queue))
+        with self._changed:
+            return sum(pending.ended.span.seconds for pending in self._queue)
 
     def decode_age_seconds(self, now_monotonic: float) -> float:
         """How long the present decode has been running; 0 when none is."""
@@ -139,12 +141,10 @@ class Transcriber(Worker):
         self._desk.writer.offer(lambda: store.return_attempt(pending.utterance_id))
 
     def wait_until_idle(self, timeout_seconds: float) -> bool:
-        """Wait until nothing is left to decode; False when time ran out."""
+        """Wait until nothing is left to decode; False when time ran out or it ended before."""
         with self._changed:
-            return self._changed.wait_for(
-                lambda: not self.alive or self._nothing_left(),
-                timeout_seconds,
-            )
+            self._changed.wait_for(lambda: self._over or self._nothing_left(), timeout_seconds)
+            return self._nothing_left()
 
     def stop(self) -> None:
         """End after the present decode; what waits stays pending."""
@@ -160,15 +160,18 @@ class Transcriber(Worker):
         return not self._queue and self._current is None and not self._more_in_store
 
     def _run(self) -> None:
-        if self._load():
-            while pending := self._next():
-                self._decode(pending)
-                with self._changed:
-                    self._current = None
-                    self._changed.notify_all()
-            self._engine.close()
-        with self._changed:
-            self._changed.notify_all()
+        try:
+            if self._load():
+                while pending := self._next():
+                    self._decode(pending)
+                    with self._changed:
+                        self._current = None
+                        self._changed.notify_all()
+                self._engine.close()
+        finally:
+            with self._changed:
+                self._over = True
+                self._changed.notify_all()
 
     def _load(self) -> bool:
         began = time.monotonic()
@@ -184,8 +187,11 @@ class Transcriber(Worker):
         return True
 
     def _next(self) -> PendingUtterance | None:
-        while not self._stopping.is_set():
+        while True:
             with self._changed:
+                # Asked under the lock: a stop between the question and the wait would wake nobody.
+                if self._stopping.is_set():
+                    return None
                 if self._queue:
                     self._current = self._queue.popleft()
                     return self._current
@@ -194,13 +200,14 @@ class Transcriber(Worker):
                     continue
                 after_id, up_to = self._newest_id, self._left_in_store
             self._fetch(after_id, up_to)
-        return None
 
     def _fetch(self, after_id: int, up_to: int) -> None:
         """Fetch the oldest that were left in the store; ``up_to`` tells which of them the query surely saw."""
         store = self._desk.shelf.utterances
         try:
-            found = self._desk.writer.call(lambda: store.pending(after_id, QUEUE_BOUND), COMMIT_WAIT_SECONDS)
+            found = self._desk.writer.call(
+                lambda: store.pending(after_id, QUEUE_BOUND), COMMIT_WAIT_SECONDS, drop_late=True
+            )
         except StoreError:
             self._stopping.wait(COMMIT_WAIT_SECONDS)
             return
@@ -213,7 +220,11 @@ class Transcriber(Worker):
             self._changed.notify_all()
 
     def _decode(self, pending: PendingUtterance) -> None:
-        self._count_attempt(pending)
+        if pending.attempts >= self._rules.engine.max_attempts:
+            self._give_up(pending, f"{pending.attempts} decodes of it did not come back")
+            return
+        if not self._count_attempt(pending):
+            return
         span = pending.ended.span
         self._decode_began = began = time.monotonic()
         try:
@@ -228,12 +239,16 @@ class Transcriber(Worker):
         self.counters.audio_seconds += span.seconds
         self._deliver(pending, transcript)
 
-    def _count_attempt(self, pending: PendingUtterance) -> None:
+    def _count_attempt(self, pending: PendingUtterance) -> bool:
+        """Count an attempt before it begins; False when the utterance was forgotten while it waited."""
         store = self._desk.shelf.utterances
         try:
             self._desk.writer.call(lambda: store.begin_attempt(pending.utterance_id), COMMIT_WAIT_SECONDS)
+        except UtteranceGoneError:
+            return False
         except StoreError:
             self.counters.uncounted_attempts += 1
+        return True
 
     def _audio_of(self, pending: PendingUtterance) -> Samples:
         """Take the audio from the ring while it is there, else from the spool."""
@@ -246,10 +261,6 @@ class Transcriber(Worker):
 
     def _deliver(self, pending: PendingUtterance, transcript: Transcript) -> None:
         reasons = judge(transcript, pending.ended.speech_ratio, self._rules.gate)
-        if reasons:
-            self.counters.rejected += 1
-        else:
-            self.counters.done += 1
         status = Status.REJECTED if reasons else Status.DONE
         self._settle(
             Outcome(pending.utterance_id, status, transcript, reasons, self._speech_end(pending)),
@@ -259,20 +270,30 @@ class Transcriber(Worker):
         self.counters.errors += 1
         attempts = pending.attempts + 1
         logger.warning("decode %d of utterance %d failed: %s", attempts, pending.utterance_id, error)
+        if isinstance(error, StoreError) and error.transient:
+            # Not its fault: it stays pending, and ``look_again`` finds it when the disk may be well again.
+            self.return_attempt(pending)
+            return
         if attempts >= self._rules.engine.max_attempts:
-            self.counters.failed += 1
-            self._settle(Outcome(pending.utterance_id, Status.FAILED, None, (str(error),)))
+            self._give_up(pending, str(error))
             return
         with self._changed:
             self._queue.append(PendingUtterance(pending.utterance_id, pending.ended, attempts, pending.recovered))
+
+    def _give_up(self, pending: PendingUtterance, reason: str) -> None:
+        self._settle(Outcome(pending.utterance_id, Status.FAILED, None, (reason,)))
 
     def _speech_end(self, pending: PendingUtterance) -> float | None:
         same_session = pending.ended.key.session_id == self._desk.session_id
         return self._desk.clock.monotonic_of(pending.ended.speech.end) if same_session else None
 
     def _settle(self, outcome: Outcome) -> None:
-        self._desk.writer.offer(lambda: self._commit(outcome))
+        if not self._desk.writer.offer(lambda: self._commit(outcome)):
+            logger.error("utterance %d stays pending: the store takes nothing more", outcome.utterance_id)
 
     def _commit(self, outcome: Outcome) -> None:
         record = self._desk.shelf.utterances.settle(outcome)
+        self.counters.done += record.status is Status.DONE
+        self.counters.rejected += record.status is Status.REJECTED
+        self.counters.failed += record.status is Status.FAILED
         self._events.publish(UtteranceSettled(record))

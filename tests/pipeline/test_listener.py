@@ -1,0 +1,325 @@
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fakes.detector import LoudnessDetector
+from tests.fakes.source import MemorySource
+from tests.pipeline.rig import SECONDS, SESSION, Rig, SignallingDetector, writing
+from voicebridge.domain.audio import Gap, GapReason, Samples, Span
+from voicebridge.domain.events import SpeechDiscarded, SpeechStarted, UtteranceStored
+from voicebridge.domain.timeline import Anchor
+from voicebridge.domain.units import FRAME_SAMPLES, seconds_to_samples
+from voicebridge.domain.utterance import EndReason, UtteranceKey
+from voicebridge.pipeline.listener import ListenerHooks
+
+QUIET_LEVEL, LOUD_LEVEL = 50, 3000
+
+
+def audio_of(*parts: tuple[bool, float]) -> Samples:
+    """Return noise of these kinds (True is loud: speech for the fake detector) and lengths in seconds."""
+    chance = np.random.default_rng(5)
+    pieces = []
+    for is_loud, seconds in parts:
+        level = LOUD_LEVEL if is_loud else QUIET_LEVEL
+        pieces.append(chance.integers(-level, level, seconds_to_samples(seconds), dtype=np.int16))
+    return np.concatenate(pieces)
+
+
+def blocks_of(audio: Samples, size: int = FRAME_SAMPLES) -> list[Samples | int]:
+    return [audio[start : start + size] for start in range(0, len(audio), size)]
+
+
+def heard(blocks: Sequence[Samples | int], paced: bool = False, backlog_bytes: int = 64_000_000) -> Rig:
+    """Hear blocks to the end of the stream."""
+    with writing(Rig(paced=paced, backlog_bytes=backlog_bytes)) as rig:
+        rig.hear(MemorySource(blocks, paced=paced), rig.listener())
+    return rig
+
+
+def spans(rig: Rig) -> list[tuple[int, int]]:
+    return [(pending.ended.span.start, pending.ended.span.end) for pending in rig.pending]
+
+
+def assert_spool_equals(rig: Rig, audio: Samples) -> None:
+    assert len(rig.spool.audio) == len(rig.pending)
+    for pending in rig.pending:
+        span = pending.ended.span
+        assert np.array_equal(rig.spool.audio[pending.ended.key], audio[span.start : span.end])
+
+
+SENTENCE = ((False, 1.0), (True, 1.0), (False, 2.0))
+FRAMES_UNTIL_HELD = 60
+"""An utterance of SENTENCE begins with its pre-roll at frame 35; half a second later it is to reach the spool."""
+
+
+def test_an_utterance_is_stored_with_its_audio_and_announced() -> None:
+    audio = audio_of(*SENTENCE)
+    rig = heard(blocks_of(audio))
+    assert spans(rig) == [(seconds_to_samples(0.7), seconds_to_samples(2.14))]
+    assert_spool_equals(rig, audio)
+    assert rig.announced() == [SpeechStarted(seconds_to_samples(0.7)), UtteranceStored(rig.pending[0])]
+    assert rig.pending[0].ended.reason is EndReason.HANGOVER
+    assert rig.pending[0].ended.speech == Span(16_000, 32_000)
+
+
+def test_counters_tell_what_was_heard() -> None:
+    with writing(Rig()) as rig:
+        listener = rig.listener()
+        rig.hear(MemorySource(blocks_of(audio_of(*SENTENCE))), listener)
+    assert (listener.counters.frames, listener.counters.speech_frames) == (200, 50)
+    assert (listener.counters.utterances, listener.counters.gaps) == (1, 0)
+    assert 0 < listener.counters.level < QUIET_LEVEL
+    assert listener.lag_samples == 0
+
+
+def test_a_click_is_discarded_and_nothing_is_stored() -> None:
+    with writing(Rig()) as rig:
+        listener = rig.listener()
+        rig.hear(MemorySource(blocks_of(audio_of((False, 1), (True, 0.02), (False, 2)))), listener)
+    assert rig.announced() == [SpeechDiscarded(16_000)]
+    assert listener.counters.discarded == 1
+    assert rig.spool.audio == {}
+
+
+def test_the_end_of_the_stream_ends_the_open_utterance() -> None:
+    with writing(Rig()) as rig:
+        over = threading.Event()
+        listener = rig.listener(hooks=ListenerHooks(on_anchor=lambda _: None, on_end=over.set))
+        rig.hear(MemorySource(blocks_of(audio_of((False, 1), (True, 1)))), listener)
+    assert [pending.ended.reason for pending in rig.pending] == [EndReason.END_OF_STREAM]
+    assert listener.ended
+    assert over.is_set()
+
+
+@pytest.mark.parametrize("size", [1, 7, 320, 333, 4800])
+def test_utterances_are_the_same_whatever_the_blocks(size: int) -> None:
+    audio = audio_of((False, 0.5), (True, 0.3), (False, 1), (True, 0.5), (False, 0.2))
+    rig = heard(blocks_of(audio, size))
+    assert spans(rig) == spans(heard([audio]))
+    assert_spool_equals(rig, audio)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(1, 70)), min_size=1, max_size=10),
+    st.integers(100, 6000),
+    st.sampled_from([16_000, 64_000_000]),
+)
+def test_the_spool_holds_exactly_the_audio_of_each_utterance(
+    pattern: list[tuple[bool, int]], size: int, backlog_bytes: int
+) -> None:
+    audio = audio_of(*((is_loud, frames * 0.02) for is_loud, frames in pattern))
+    rig = heard(blocks_of(audio, size), backlog_bytes=backlog_bytes)
+    assert_spool_equals(rig, audio)
+    loud = np.abs(audio.astype(np.int32)) > QUIET_LEVEL
+    for pending in rig.pending:
+        loud[pending.ended.span.start : pending.ended.span.end] = False
+    # Nothing loud is outside but clicks that were too short for an utterance.
+    assert loud.any() <= any(isinstance(event, SpeechDiscarded) for event in rig.announced())
+
+
+def test_a_short_gap_does_not_end_an_utterance_and_is_zeros_in_it() -> None:
+    first, second = audio_of((False, 1), (True, 1)), audio_of((True, 1), (False, 1))
+    rig = heard([*blocks_of(first), 3200, *blocks_of(second)])
+    assert len(rig.pending) == 1
+    assert rig.log.gaps == [Gap(Span(32_000, 35_200), GapReason.OVERFLOW)]
+    assert_spool_equals(rig, np.concatenate([first, np.zeros(3200, np.int16), second]))
+
+
+def test_a_long_gap_ends_an_utterance_and_what_follows_is_another() -> None:
+    first, second = audio_of((False, 1), (True, 1)), audio_of((True, 1), (False, 1))
+    rig = heard([*blocks_of(first), 32_000, *blocks_of(second)])
+    assert [pending.ended.reason for pending in rig.pending] == [EndReason.GAP, EndReason.HANGOVER]
+    assert spans(rig)[0] == (11_200, 32_000)
+    assert spans(rig)[1][0] == 64_000
+    assert_spool_equals(rig, np.concatenate([first, np.zeros(32_000, np.int16), second]))
+
+
+def test_gaps_are_noted_in_order_and_counted_and_the_detector_starts_anew() -> None:
+    detector = LoudnessDetector()
+    with writing(Rig()) as rig:
+        listener = rig.listener(detector)
+        rig.hear(MemorySource([*blocks_of(audio_of((False, 1))), 100, *blocks_of(audio_of((False, 1))), 50]), listener)
+    assert [gap.span for gap in rig.log.gaps] == [Span(16_000, 16_100), Span(32_100, 32_150)]
+    assert (listener.counters.gaps, listener.counters.gap_samples, detector.resets) == (2, 150, 2)
+
+
+def test_a_listener_that_was_overtaken_notes_an_overrun() -> None:
+    with writing(Rig(ring_seconds=2, paced=True)) as rig:
+        listener = rig.listener()
+        rig.ring.write(audio_of((False, 5)))
+        rig.ring.close()
+        listener.start()
+        assert listener.join(SECONDS)
+        assert rig.writer.drain(SECONDS)
+    assert [gap.reason for gap in rig.log.gaps] == [GapReason.OVERRUN]
+    assert rig.log.gaps[0].span.samples + listener.counters.frames * FRAME_SAMPLES == 80_000
+
+
+def test_a_source_that_can_wait_is_held_while_the_engine_is_behind_and_loses_nothing() -> None:
+    answers = iter([False] * 5)
+    audio = audio_of(*SENTENCE)
+    hooks = ListenerHooks(on_anchor=lambda _: None, may_go_on=lambda: next(answers, True))
+    with writing(Rig()) as rig:
+        rig.hear(MemorySource(blocks_of(audio)), rig.listener(hooks=hooks))
+    assert next(answers, None) is None
+    assert_spool_equals(rig, audio)
+    assert len(rig.pending) == 1
+
+
+def test_a_source_that_can_wait_is_held_by_a_full_store_and_loses_nothing() -> None:
+    audio = audio_of(*SENTENCE, *SENTENCE)
+    detector = SignallingDetector(FRAMES_UNTIL_HELD)
+    with writing(Rig(backlog_bytes=16_000)) as rig:
+        rig.hold_writer(16_000)
+        listener = rig.listener(detector)
+        MemorySource(blocks_of(audio)).start(rig.ring)
+        listener.start()
+        assert detector.reached.wait(SECONDS)
+        assert not listener.join(0.1)
+        assert detector.frames == FRAMES_UNTIL_HELD
+        rig.gate.set()
+        assert listener.join(SECONDS)
+        assert rig.writer.drain(SECONDS)
+    assert len(rig.pending) == 2
+    assert_spool_equals(rig, audio)
+    assert rig.log.gaps == []
+
+
+def test_a_paced_source_is_heard_to_its_end_while_the_store_is_stuck() -> None:
+    audio = audio_of(*SENTENCE, *SENTENCE, *SENTENCE)
+    detector = SignallingDetector(frames=len(audio) // FRAME_SAMPLES)
+    with writing(Rig(paced=True, backlog_bytes=16_000)) as rig:
+        rig.hold_writer(16_000)
+        listener = rig.listener(detector)
+        MemorySource(blocks_of(audio), paced=True).start(rig.ring)
+        listener.start()
+        assert detector.reached.wait(SECONDS)
+        assert rig.pending == []
+        rig.gate.set()
+        assert listener.join(SECONDS)
+        assert rig.writer.drain(SECONDS)
+    assert len(rig.pending) == 3
+    assert_spool_equals(rig, audio)
+
+
+def test_a_stop_ends_the_open_utterance_after_what_was_delivered() -> None:
+    audio = audio_of((False, 1), (True, 1))
+    detector = SignallingDetector(frames=60)
+    source = MemorySource(blocks_of(audio), paced=True, endless=True)
+    with writing(Rig(paced=True)) as rig:
+        listener = rig.listener(detector)
+        listener.start()
+        source.start(rig.ring)
+        assert detector.reached.wait(SECONDS)
+        listener.expect_stop()
+        source.stop()
+        delivered = rig.ring.written
+        listener.stop()
+        assert listener.join(SECONDS)
+        assert rig.writer.drain(SECONDS)
+    assert [pending.ended.reason for pending in rig.pending] == [EndReason.STOPPED]
+    assert rig.pending[0].ended.span.end == delivered
+    assert not listener.ended
+    assert_spool_equals(rig, audio)
+
+
+def test_a_source_that_is_closed_by_our_stop_has_not_come_to_its_end() -> None:
+    source = MemorySource(blocks_of(audio_of((True, 1))), endless=True)
+    detector = SignallingDetector(frames=50)
+    with writing(Rig()) as rig:
+        listener = rig.listener(detector)
+        listener.start()
+        source.start(rig.ring)
+        assert detector.reached.wait(SECONDS)
+        listener.expect_stop()
+        source.stop()
+        assert listener.join(SECONDS)  # the ring is closed; nobody told the listener itself to stop
+        assert rig.writer.drain(SECONDS)
+    assert not listener.ended
+    assert [pending.ended.reason for pending in rig.pending] == [EndReason.STOPPED]
+
+
+def test_a_stop_hears_what_was_delivered_even_when_the_source_stays_open() -> None:
+    audio = audio_of((False, 1), (True, 1))
+    with writing(Rig(paced=True)) as rig:
+        listener = rig.listener()
+        rig.ring.write(audio)
+        listener.stop()
+        listener.start()
+        assert listener.join(SECONDS)
+        assert rig.writer.drain(SECONDS)
+    assert listener.counters.frames == 100
+    assert_spool_equals(rig, audio)
+
+
+def test_a_stop_does_not_wait_for_a_store_that_is_stuck() -> None:
+    detector = SignallingDetector(FRAMES_UNTIL_HELD)
+    with writing(Rig(backlog_bytes=16_000)) as rig:
+        rig.hold_writer(16_000)
+        source = MemorySource(blocks_of(audio_of(*SENTENCE)))
+        source.start(rig.ring)
+        listener = rig.listener(detector)
+        listener.start()
+        assert detector.reached.wait(SECONDS)
+        listener.stop()
+        assert listener.join(SECONDS)
+        source.stop()
+        assert rig.recorder.held_tasks == 2
+        assert rig.pending == []
+
+
+def test_a_stop_ends_a_listener_that_is_held_for_the_engine() -> None:
+    held = threading.Event()
+
+    def never() -> bool:
+        held.set()
+        return False
+
+    with writing(Rig()) as rig:
+        listener = rig.listener(hooks=ListenerHooks(on_anchor=lambda _: None, may_go_on=never))
+        listener.start()
+        assert held.wait(SECONDS)
+        listener.stop()
+        assert listener.join(SECONDS)
+    assert listener.counters.frames == 0
+
+
+def test_anchors_come_with_the_first_audio_and_after_a_gap() -> None:
+    anchors: list[Anchor] = []
+    with writing(Rig(paced=True)) as rig:
+        listener = rig.listener(hooks=ListenerHooks(on_anchor=anchors.append))
+        rig.ring.write(audio_of((False, 1)))
+        rig.ring.write_gap(100, GapReason.DEVICE_LOST)
+        rig.ring.write(audio_of((False, 1)))
+        rig.ring.close()
+        listener.start()
+        assert listener.join(SECONDS)
+    assert [anchor.sample_index for anchor in anchors] == [32_100, 32_100]
+
+
+def test_a_fault_of_ours_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(LoudnessDetector):
+        def is_speech(self, frame: Samples) -> bool:
+            raise ZeroDivisionError
+
+    failed = threading.Event()
+    with writing(Rig()) as rig:
+        listener = rig.listener(Broken(), ListenerHooks(on_anchor=lambda _: None, on_failure=failed.set))
+        rig.ring.write(audio_of((False, 1)))
+        listener.start()
+        assert failed.wait(SECONDS)
+        assert listener.join(SECONDS)
+    assert isinstance(listener.failure, ZeroDivisionError)
+    assert "the thread listener died" in caplog.text
+
+
+def test_utterances_are_named_by_session_and_first_sample() -> None:
+    rig = heard(blocks_of(audio_of(*SENTENCE)))
+    assert rig.pending[0].ended.key == UtteranceKey(SESSION, 11_200)
+    seconds = rig.pending[0].ended.ended_at - rig.pending[0].ended.started_at
+    assert seconds == pytest.approx(rig.pending[0].ended.span.seconds)

@@ -5,7 +5,6 @@ stay as they are spelled. The interval is the 95 % percentile bootstrap over fil
 """
 
 import json
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -19,14 +18,13 @@ from voicebridge.speech.sphinx import SphinxEngine
 from voicebridge.speech.whisper import WhisperEngine
 from voicebridge_bench.models import WHISPER_COMMANDS
 from voicebridge_bench.speech_corpus import commands, human_recordings
+from voicebridge_bench.words import normalised
 
 COMMANDS = 200
 SEED = 20_000_000
 """First seed of the measured commands. The voices are held out; the sentences come from the grammar of the training."""
 RESAMPLINGS = 2000
 CONFIDENCE = 0.95
-
-_PUNCTUATION = re.compile(r"[^\w\s']|(?<!\w)'|'(?!\w)|_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +109,6 @@ def compare(spoken: Spoken, hypothesis: str) -> FileResult:
     output = jiwer.process_words(reference, heard)
     errors = output.substitutions + output.deletions + output.insertions
     return FileResult(spoken.collection, spoken.name, reference, heard, len(reference.split()), errors)
-
-
-def normalised(text: str) -> str:
-    """Return a text as it is compared: lower case, without punctuation."""
-    return " ".join(_PUNCTUATION.sub(" ", text.lower()).split())
 
 
 def summarise(results: Sequence[FileResult], seed: int = 0) -> Summary:

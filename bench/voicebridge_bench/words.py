@@ -4,10 +4,12 @@ import re
 
 import jiwer
 
+_PUNCTUATION = re.compile(r"[^\w\s']|(?<!\w)'|'(?!\w)|_")
+
 
 def normalised(text: str) -> str:
-    """Return the text in lower case, letters, digits and apostrophes only, words parted by one space."""
-    return " ".join(re.findall(r"[a-z0-9']+", text.lower()))
+    """Return a text as it is compared: lower case, without punctuation, numbers as they are spelled."""
+    return " ".join(_PUNCTUATION.sub(" ", text.lower()).split())
 
 
 def words_right(reference: str, heard: str) -> tuple[int, int]:

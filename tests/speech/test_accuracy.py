@@ -5,7 +5,8 @@ import pytest
 from click.testing import CliRunner
 
 from tests.fakes.engine import FakeEngine
-from voicebridge_bench.accuracy import Spoken, command, compare, measure, normalised, people, summarise, synthesised
+from voicebridge_bench.accuracy import Spoken, command, compare, measure, people, summarise, synthesised
+from voicebridge_bench.words import normalised
 
 
 def _spoken(text: str, collection: str = "set") -> Spoken:

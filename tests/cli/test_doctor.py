@@ -153,9 +153,7 @@ GB = 250_000
 
 def disk_with(free_blocks: int, free_files: int = 10_000, flags: int = 0) -> os.statvfs_result:
     blocks, files = (10 * GB, free_blocks, free_blocks), (10_000, free_files, free_files)
-    return os.statvfs_result(
-        (4000, 4000, 10 * GB, free_blocks, free_blocks, 10_000, free_files, free_files, flags, 255)
-    )
+    return os.statvfs_result((4000, 4000, *blocks, *files, flags, 255))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,168 @@
+"""What a person or program reads while it hears."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from voicebridge.cli.live import JsonPrinter, LivePrinter, Tally, delay_figures, json_line, notice
+from voicebridge.domain.audio import Gap, GapReason, Span
+from voicebridge.domain.events import (
+    CaptureChanged,
+    EngineFailed,
+    EngineReady,
+    Event,
+    GapNoted,
+    SpeechDiscarded,
+    SpeechStarted,
+    StoreChanged,
+    UtteranceSettled,
+)
+from voicebridge.domain.utterance import EndReason, Status, UtteranceRecord, Word
+
+GAP = GapNoted(Gap(Span(0, 8000), GapReason.DEVICE_LOST))
+
+
+def settled(
+    text: str | None = "turn on the light", status: Status = Status.DONE, delay_ms: float | None = 420.0
+) -> Event:
+    return UtteranceSettled(
+        UtteranceRecord(
+            utterance_id=7,
+            session_id=1,
+            status=status,
+            start_sample=16_000,
+            end_sample=48_000,
+            started_at=1_700_000_000.0,
+            ended_at=1_700_000_002.0,
+            speech_ratio=0.8,
+            end_reason=EndReason.HANGOVER,
+            attempts=0,
+            text=text,
+            language="en",
+            words=(Word("turn", 16_000, 20_000, 0.9),),
+            confidence=0.9,
+            avg_logprob=-0.2,
+            no_speech_prob=0.01,
+            compression_ratio=1.0,
+            engine="whisper" if text else None,
+            model="small" if text else None,
+            decode_ms=100.0,
+            delay_ms=delay_ms,
+            reasons=() if status is Status.DONE else ("too quiet",),
+            audio_path=None,
+        )
+    )
+
+
+class Screen:
+    """Takes what is printed, as click.echo does."""
+
+    def __init__(self) -> None:
+        self.shown = ""
+
+    def __call__(self, text: str, nl: bool = True) -> None:
+        self.shown += text + ("\n" if nl else "")
+
+
+def shown(*events: Event, terminal: bool = False) -> str:
+    screen = Screen()
+    printer = LivePrinter(terminal, screen)
+    for event in events:
+        printer.show(event)
+    return screen.shown
+
+
+def test_an_utterance_is_a_line_with_its_delay_and_engine() -> None:
+    line = shown(settled())
+    assert "turn on the light" in line
+    assert "0.42 s" in line
+    assert "[whisper]" in line
+
+
+def test_what_was_heard_cannot_steer_the_terminal() -> None:
+    assert "\x1b[2J" not in shown(settled("red \x1b[2J alert"))
+
+
+def test_a_rejected_utterance_shows_why_and_not_its_text() -> None:
+    line = shown(settled("thanks for watching", Status.REJECTED))
+    assert "(rejected: too quiet)" in line
+    assert "thanks" not in line
+
+
+def test_a_failed_utterance_shows_why() -> None:
+    assert "(failed: too quiet)" in shown(settled(None, Status.FAILED, None))
+
+
+def test_the_hint_on_a_terminal_is_overwritten() -> None:
+    text = shown(SpeechStarted(0), settled(), terminal=True)
+    assert "hearing speech" in text
+    assert text.count("\r\x1b[2K") == 2
+    assert text.endswith("\n")
+
+
+def test_speech_that_came_to_nothing_takes_its_hint_away() -> None:
+    text = shown(SpeechStarted(0), SpeechDiscarded(0), settled(), terminal=True)
+    assert text.count("\r\x1b[2K") == 2
+
+
+def test_there_are_no_hints_in_a_file() -> None:
+    assert shown(SpeechStarted(0), SpeechDiscarded(0)) == ""
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (GAP, "0.50 s of audio were lost (device_lost)"),
+        (CaptureChanged(False, "Desk", "The microphone \x1b is gone."), "The microphone   is gone."),
+        (StoreChanged(False, "The disk is full."), "The disk is full."),
+        (EngineReady("whisper", "small", 1500.0), "whisper (small) is ready after 1.5 s"),
+        (EngineFailed("whisper", "no model"), "whisper cannot be used: no model"),
+    ],
+)
+def test_what_happens_to_hearing_is_a_line(event: Event, words: str) -> None:
+    assert notice(event) == f"-- {words}"
+    assert words in shown(event)
+
+
+def test_programs_get_utterances_and_gaps() -> None:
+    screen = Screen()
+    printer = JsonPrinter(screen)
+    for event in (SpeechStarted(0), GAP, settled("schön \x9b")):
+        printer.show(event)
+    gap, utterance = (json.loads(line) for line in screen.shown.splitlines())
+    assert gap == {"gap": "device_lost", "start": 0, "end": 8000}
+    assert (utterance["text"], utterance["started_at"]) == ("schön \x9b", "2023-11-14T22:13:20.000Z")
+    assert utterance["words"] == [{"text": "turn", "start_sample": 16_000, "end_sample": 20_000, "probability": 0.9}]
+    assert "\x9b" not in screen.shown
+    assert printer.tally.done == 1
+
+
+def test_json_keeps_letters_and_escapes_what_steers() -> None:
+    assert json_line({"text": "schön\u202e"}) == '{"text": "schön\\u202e"}'
+
+
+def test_the_summary_tells_what_came_of_everything() -> None:
+    tally = Tally()
+    events = (settled(), settled("x", Status.REJECTED, None), settled(None, Status.FAILED, None), GAP)
+    for event in events:
+        tally.take(event)
+    assert tally.summary(3725.0, Path("/data/voicebridge.db")).splitlines() == [
+        "     heard  1 h 2 min",
+        "      text  1 utterance, 1 rejected (voicebridge history --rejected), 1 failed (voicebridge history --failed)",
+        "      gaps  1, 0.5 s lost",
+        "     delay  median 0.42 s, p95 0.42 s, max 0.42 s (end of speech to text)",
+        "  database  /data/voicebridge.db",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(59.4, "59.4 s"), (59.6, "1 min 0 s"), (61.0, "1 min 1 s"), (3600.0, "1 h 0 min")]
+)
+def test_lengths_are_told_in_fitting_units(seconds: float, words: str) -> None:
+    assert Tally().summary(seconds, Path("x")).splitlines()[0] == f"     heard  {words}"
+
+
+def test_delays_are_told_by_their_order() -> None:
+    delays = [float(delay) for delay in range(1, 101)]
+    assert delay_figures([d * 10 for d in delays]) == "median 0.51 s, p95 0.96 s, max 1.00 s"

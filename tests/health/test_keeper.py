@@ -38,3 +38,10 @@ def test_the_nearest_duty_says_how_long_to_wait() -> None:
     assert keeper.tick() == 3.0
     clock.now = 8.0
     assert keeper.tick() == 2.0
+
+
+def test_a_duty_may_be_due_at_once() -> None:
+    clock, done = Clock(), list[float]()
+    keeper = Keeper([Duty(10.0, lambda: done.append(clock.now), at_once=True)], clock)
+    assert keeper.tick() == 10.0
+    assert done == [0.0]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from voicebridge.audio.ring import Ring
     from voicebridge.daemon.lifecycle import Crew
     from voicebridge.daemon.notebook import Notebook
-    from voicebridge.pipeline.events import EventStream
+    from voicebridge.pipeline.events import EventStream, Subscription
     from voicebridge.pipeline.listener import Listener
     from voicebridge.pipeline.recorder import Recorder
     from voicebridge.pipeline.session_clock import SessionClock
@@ -97,6 +97,8 @@ class Ears:
     source: Source
     ring: "Ring"
     events: "EventStream"
+    announced: "Subscription"
+    """Subscribed before the source was started: a microphone that is not there is told at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ def build_crew(plan: Plan) -> "Crew":
     listener, recorder = _listener(plan, writer, clock, transcriber)
     for pending in plan.notebook.recovery.pending:
         transcriber.offer(pending)
-    return Crew(ears.source, listener, recorder, transcriber, writer, clock, ears.events)
+    return Crew(ears.source, listener, recorder, transcriber, writer, clock, ears.events, ears.announced)
 
 
 def _transcriber(plan: Plan, writer: "StoreWriter", clock: "SessionClock") -> "Transcriber":
@@ -149,9 +151,11 @@ def _listener(
     def note_anchor(anchor: Anchor) -> None:
         writer.offer(lambda: notebook.shelf.log.add_anchor(anchor))
 
-    hooks = room.ListenerHooks(
-        on_anchor=note_anchor, on_failure=plan.over.set, may_go_on=lambda: transcriber.waiting < UNPACED_BACKLOG
-    )
+    def may_go_on() -> bool:
+        # Without an engine what is heard stays pending, and there is nothing to wait for.
+        return transcriber.engine_error is not None or transcriber.waiting < UNPACED_BACKLOG
+
+    hooks = room.ListenerHooks(on_anchor=note_anchor, on_failure=plan.over.set, may_go_on=may_go_on)
     reader = ears.ring.reader(start=0)
     hearing = room.Ears(reader, build_detector(plan.settings.vad), Segmenter(plan.settings.endpoint))
     return room.Listener(notebook.session_id, hearing, recorder, clock, ears.events, hooks), recorder

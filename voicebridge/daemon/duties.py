@@ -1,9 +1,8 @@
 """What the health keeper does while the daemon runs."""
 
-import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,6 @@ from voicebridge.settings import paths
 if TYPE_CHECKING:
     from voicebridge.pipeline.listener import Listener
 
-logger = logging.getLogger(__name__)
-
 PURGE_SECONDS = 3600.0
 LOOK_AGAIN_SECONDS = 30.0
 DEADLINE_CHECK_SECONDS = 1.0
@@ -29,10 +26,11 @@ DEAF_SECONDS = 3.0
 def duties(daemon: Daemon, plan: Plan, reporter: "StatusReporter") -> Sequence[Duty]:
     """Return the keeper's duties."""
     return (
-        Duty(plan.settings.health.status_seconds, reporter.write),
+        Duty(plan.settings.health.status_seconds, reporter.write, at_once=True),
         Duty(DEADLINE_CHECK_SECONDS, lambda: check_deadlines(daemon, plan)),
         Duty(LOOK_AGAIN_SECONDS, daemon.crew.transcriber.look_again),
-        Duty(PURGE_SECONDS, lambda: _purge(daemon, plan)),
+        # At once, too: a session may never last for an hour.
+        Duty(PURGE_SECONDS, lambda: _purge(daemon, plan), at_once=True),
     )
 
 
@@ -50,10 +48,14 @@ def _purge(daemon: Daemon, plan: Plan) -> None:
 class StatusReporter:
     """Writes the status file."""
 
-    def __init__(self, daemon: Daemon, plan: Plan, state: Path) -> None:
+    def __init__(
+        self, daemon: Daemon, plan: Plan, state: Path, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._daemon = daemon
         self._plan = plan
         self._started_at = time.time()
+        self._monotonic = monotonic
+        self._started_monotonic = monotonic()
         self._file = StatusFile(paths.status_paths(state))
 
     def write(self) -> None:
@@ -69,20 +71,21 @@ class StatusReporter:
         crew, notebook = self._daemon.crew, self._plan.notebook
         heard, decoded = crew.listener.counters, crew.transcriber.counters
         engine = self._plan.engine.info
-        hearing = self._hears(crew.listener)
+        state = self._state()
+        recorder = crew.recorder
         return Status(
             pid=os.getpid(),
             session_id=notebook.session_id,
             started_at=self._started_at,
             written_at=time.time(),
-            state="stopping" if self._daemon.stopping else "hearing" if hearing else "deaf",
+            state=state,
             source=self._plan.ears.source.info.name,
             engine=engine.engine,
             model=engine.model,
             engine_state=self._engine_state(),
             first_sample_after_seconds=_after_start(crew.clock.first_sample_monotonic),
             engine_ready_after_seconds=_after_start(crew.transcriber.ready_monotonic),
-            trouble=self._trouble(hearing),
+            trouble=self._trouble(state),
             heard_seconds=heard.frames * FRAME_MS / 1000,
             speech_seconds=heard.speech_frames * FRAME_MS / 1000,
             level=heard.level,
@@ -93,16 +96,25 @@ class StatusReporter:
             failed=decoded.failed,
             waiting=crew.transcriber.waiting,
             backlog_seconds=crew.transcriber.backlog_seconds,
-            gaps=heard.gaps,
-            gap_seconds=samples_to_seconds(heard.gap_samples),
+            gaps=heard.gaps + recorder.lost_stretches,
+            gap_seconds=samples_to_seconds(heard.gap_samples + recorder.lost_samples),
         )
+
+    def _state(self) -> str:
+        if self._daemon.stopping:
+            return "stopping"
+        listener = self._daemon.crew.listener
+        if self._hears(listener):
+            return "hearing"
+        young = self._monotonic() - self._started_monotonic < DEAF_SECONDS
+        return "starting" if young and not listener.counters.frames else "deaf"
 
     def _hears(self, listener: "Listener") -> bool:
         source = self._plan.ears.source
         if not source.info.paced:
             return listener.alive
         _, last_write = self._plan.ears.ring.mark()
-        return listener.counters.frames > 0 and time.monotonic() - last_write < DEAF_SECONDS
+        return listener.counters.frames > 0 and self._monotonic() - last_write < DEAF_SECONDS
 
     def _engine_state(self) -> str:
         transcriber = self._daemon.crew.transcriber
@@ -110,13 +122,13 @@ class StatusReporter:
             return "failed"
         return "loading" if transcriber.ready_monotonic is None else "ready"
 
-    def _trouble(self, hearing: bool) -> str:
+    def _trouble(self, state: str) -> str:
         crew = self._daemon.crew
         if crew.writer.trouble:
             return crew.writer.trouble
         if crew.transcriber.engine_error is not None:
             return str(crew.transcriber.engine_error)
-        return "" if hearing else "No audio arrives."
+        return "No audio arrives." if state == "deaf" else ""
 
 
 def _after_start(monotonic_seconds: float | None) -> float | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event as Flag
 
-from voicebridge.domain.errors import ExitCode, VoicebridgeError
+from voicebridge.domain.errors import ExitCode, StoreError, VoicebridgeError
 from voicebridge.domain.events import EngineFailed, Event
 from voicebridge.domain.ports import Source
 from voicebridge.health.keeper import Keeper
@@ -22,11 +22,18 @@ from voicebridge.pipeline.worker import Worker
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25
-LISTENER_STOP_SECONDS = 5.0
-DECODE_STOP_SECONDS = 10.0
-"""An orderly stop waits this long for the present decode; then the attempt is given back and it stays pending."""
-WRITER_STOP_SECONDS = 20.0
 STUCK_WRITE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long an orderly stop waits for each part, in seconds."""
+
+    listener_seconds: float = 5.0
+    decode_seconds: float = 10.0
+    """Then the attempt is given back and the utterance stays pending."""
+    keeper_seconds: float = 1.0
+    writer_seconds: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,8 @@ class Crew:
     writer: StoreWriter
     clock: SessionClock
     events: EventStream
+    announced: Subscription
+    """What was published since before the source was started."""
 
 
 class KeeperThread(Worker):
@@ -57,13 +66,13 @@ class KeeperThread(Worker):
 class Daemon:
     """Runs from ``start`` until it is told to stop, its source ends, or a part fails."""
 
-    def __init__(self, crew: Crew, over: Flag, engine_required: bool) -> None:
+    def __init__(self, crew: Crew, over: Flag, engine_required: bool, patience: Patience | None = None) -> None:
         self.error: VoicebridgeError | None = None
         """What the user has to know and do something about; decides the exit status."""
         self.crew = crew
         self._over = over
         self._engine_required = engine_required
-        self._subscription: Subscription = crew.events.subscribe(capacity=4096)
+        self._patience = patience or Patience()
         self._keeper: KeeperThread | None = None
         self._stop_requested = False
         self.stopping = False
@@ -84,34 +93,32 @@ class Daemon:
         """Hand each event to ``on_event`` until it is over, or for so many seconds."""
         deadline = time.monotonic() + seconds if seconds is not None else float("inf")
         while not self._is_over() and (now := time.monotonic()) < deadline:
-            event = self._subscription.get(min(POLL_SECONDS, deadline - now))
+            event = self.crew.announced.get(min(POLL_SECONDS, deadline - now))
             if event is not None:
                 self._heed(event)
                 on_event(event)
-        fault = self.crew.source.error()
-        if self.error is None and isinstance(fault, VoicebridgeError):
-            self.error = fault
+        self._blame(self.crew.source.error())
 
     def stop(self, on_event: Callable[[Event], None]) -> None:
         """Take down in the order of the data: what was heard is stored, a decode finished or its attempt returned."""
         self.stopping = True
         crew = self.crew
+        crew.listener.expect_stop()
         crew.source.stop()
         crew.listener.stop()
-        if not crew.listener.join(LISTENER_STOP_SECONDS):
-            logger.error("the listener did not end within %g s", LISTENER_STOP_SECONDS)
+        if not crew.listener.join(self._patience.listener_seconds):
+            logger.error("the listener did not end within %g s", self._patience.listener_seconds)
         crew.transcriber.stop()
-        decoded = crew.transcriber.join(DECODE_STOP_SECONDS)
-        if not decoded:
+        if not crew.transcriber.join(self._patience.decode_seconds):
             self._return_attempt()
         if self._keeper is not None:
             self._keeper.stop()
-            self._keeper.join(1.0)
-        crew.writer.stop()
-        if not crew.writer.join(WRITER_STOP_SECONDS):
-            logger.error("the store did not take everything within %g s", WRITER_STOP_SECONDS)
-        while (event := self._subscription.get(0)) is not None:
-            on_event(event)
+            self._keeper.join(self._patience.keeper_seconds)
+        try:
+            self._hand_on_what_is_left(on_event)  # what they have to note can still be committed
+        finally:
+            self._close_store()
+        self._hand_on_what_is_left(on_event)
         crew.events.close()
 
     def leave_stuck(self, what: str) -> None:
@@ -125,7 +132,10 @@ class Daemon:
     def exit_code(self) -> ExitCode:
         """The status to leave with."""
         workers = (self.crew.listener, self.crew.transcriber, self.crew.writer, self._keeper)
-        if any(worker is not None and worker.failure is not None for worker in workers):
+        fault = self.crew.source.error()
+        if any(worker is not None and worker.failure is not None for worker in workers) or (
+            fault is not None and not isinstance(fault, VoicebridgeError)
+        ):
             return ExitCode.INTERNAL
         return self.error.code if self.error is not None else ExitCode.OK
 
@@ -148,6 +158,30 @@ class Daemon:
             and crew.transcriber.idle
             and crew.writer.queued_jobs == 0
         )
+
+    def _blame(self, fault: Exception | None) -> None:
+        if self.error is None and isinstance(fault, VoicebridgeError):
+            self.error = fault
+
+    def _hand_on_what_is_left(self, on_event: Callable[[Event], None]) -> None:
+        while (event := self.crew.announced.get(0)) is not None:
+            on_event(event)
+
+    def _close_store(self) -> None:
+        """End the writer; what the store did not take even now is an error that the user has to know of."""
+        writer = self.crew.writer
+        given_up = writer.given_up
+        writer.stop()
+        ended = writer.join(self._patience.writer_seconds)
+        left = writer.queued_jobs + self.crew.recorder.held_tasks + writer.given_up - given_up
+        if writer.failure is not None or (ended and not left):
+            return
+        error = StoreError(
+            f"The store did not take everything that was heard ({left} steps). {writer.trouble or ''}".rstrip(),
+            "What is in the spool is recovered at the next start.",
+        )
+        logger.error("%s", error)
+        self._blame(error)
 
     def _return_attempt(self) -> None:
         pending = self.crew.transcriber.current

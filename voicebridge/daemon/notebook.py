@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from voicebridge.store.retention import KeptAudio
     from voicebridge.store.spool import DirectorySpool
 
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
 
 @dataclass(frozen=True, slots=True)
 class Notebook:
@@ -62,6 +60,7 @@ def open_notebook(settings: Settings, state: Path, source_name: str) -> Notebook
     """
     from voicebridge.settings.layers import digest
     from voicebridge.store.database import open_database
+    from voicebridge.store.lock import boot_id
     from voicebridge.store.recovery import recover
     from voicebridge.store.retention import KeptAudio, parse_retention
     from voicebridge.store.sessions import SessionInfo, SqliteSessionLog, begin_session
@@ -76,7 +75,7 @@ def open_notebook(settings: Settings, state: Path, source_name: str) -> Notebook
         info = SessionInfo(
             version=__version__,
             host=platform.node(),
-            boot_id=BOOT_ID.read_text().strip() if BOOT_ID.exists() else "",
+            boot_id=boot_id(),
             source=source_name,
             settings_digest=digest(settings),
             pid=os.getpid(),

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from voicebridge.daemon.notebook import Notebook
     from voicebridge.pipeline.store_writer import StoreWriter
 
+EVENTS_HELD = 4096
+"""Announcements that may wait for a slow reader (a stopped terminal) before the oldest are dropped."""
+
 
 @dataclass(frozen=True, slots=True)
 class Orders:
@@ -75,11 +78,12 @@ def _capturing(orders: Orders) -> Iterator[Ears]:
     from voicebridge.pipeline.events import EventStream
 
     events = EventStream()
+    announced = events.subscribe(EVENTS_HELD)
     ring = Ring(seconds_to_samples(orders.settings.audio.ring_seconds))
     source = orders.make_source(events)
     source.start(ring)
     try:
-        yield Ears(source, ring, events)
+        yield Ears(source, ring, events, announced)
     finally:
         source.stop()
 
@@ -89,12 +93,13 @@ def _hear(orders: Orders, ears: Ears, on_event: Callable[[Event], None], on_star
 
     engine, reason = (orders.engine, "an engine was given") if orders.engine else choose_engine(orders.settings)
     notebook = open_notebook(orders.settings, orders.state, ears.source.info.name)
-    ending = "error: it could not be started"
+    daemon = None
     try:
         notebook.note_engine(engine.info.engine, engine.info.model)
-        over = threading.Event()
-        plan = Plan(orders.settings, ears, notebook, engine, over)
-        daemon = _run(orders, plan, reason, on_event, on_start)
+        plan = Plan(orders.settings, ears, notebook, engine, threading.Event())
+        daemon = _daemon(plan)
+        on_start(Started(daemon, notebook, ears.source, reason))
+        _run(orders, plan, daemon, on_event)
         ending = "clean" if daemon.exit_code == ExitCode.OK else f"error: {daemon.error or 'a part failed'}"
         listener = daemon.crew.listener
         return Report(
@@ -105,33 +110,39 @@ def _hear(orders: Orders, ears: Ears, on_event: Callable[[Event], None], on_star
             database=paths.database_path(orders.state),
             ended=listener.ended,
         )
+    except BaseException as error:
+        ending = f"error: {str(error) or type(error).__name__}"
+        raise
     finally:
-        notebook.close(ending)
+        # A writer that is stuck in a commit still uses the database; the next start then puts it in order.
+        if daemon is None or not daemon.crew.writer.alive:
+            notebook.close(ending)
 
 
-def _run(
-    orders: Orders, plan: Plan, reason: str, on_event: Callable[[Event], None], on_start: Callable[[Started], None]
-) -> "Daemon":
-    from voicebridge.daemon.duties import StatusReporter, duties
+def _daemon(plan: Plan) -> "Daemon":
     from voicebridge.daemon.lifecycle import Daemon
+
+    return Daemon(build_crew(plan), plan.over, plan.settings.engine.required)
+
+
+def _run(orders: Orders, plan: Plan, daemon: "Daemon", on_event: Callable[[Event], None]) -> None:
+    from voicebridge.daemon.duties import StatusReporter, duties
     from voicebridge.health.keeper import Keeper
 
-    crew = build_crew(plan)
-    daemon = Daemon(crew, plan.over, orders.settings.engine.required)
     reporter = StatusReporter(daemon, plan, orders.state)
-    on_start(Started(daemon, plan.notebook, plan.ears.source, reason))
-    daemon.start(Keeper(duties(daemon, plan, reporter), time.monotonic))
 
     def announce(event: Event) -> None:
-        _note(plan, crew.writer, event)
+        _note(plan, daemon.crew.writer, event)
         on_event(event)
 
+    daemon.start(Keeper(duties(daemon, plan, reporter), time.monotonic))
     try:
         daemon.follow(announce, orders.seconds)
     finally:
-        daemon.stop(announce)
-        reporter.close()
-    return daemon
+        try:
+            daemon.stop(announce)
+        finally:
+            reporter.close()
 
 
 def _note(plan: Plan, writer: "StoreWriter", event: Event) -> None:

@@ -35,7 +35,8 @@ class StopSignals:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned, it takes
+            # None was not set from Python, and cannot be set back from it.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # type: ignore[arg-type]  # what signal.signal returned, it takes
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         self.received += 1

@@ -10,6 +10,8 @@ class Duty:
 
     every_seconds: float
     action: Callable[[], None]
+    at_once: bool = False
+    """Due at the first tick already."""
 
 
 class Keeper:
@@ -19,7 +21,7 @@ class Keeper:
         self._duties = duties
         self._monotonic = monotonic
         now = monotonic()
-        self._due = [now + duty.every_seconds for duty in duties]
+        self._due = [now if duty.at_once else now + duty.every_seconds for duty in duties]
 
     def tick(self) -> float:
         """Do what is due and return the seconds until the next duty."""

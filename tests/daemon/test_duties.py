@@ -1,0 +1,149 @@
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.hearing import SECONDS, SETTINGS, blocks, sentences
+from tests.daemon.life import Life, life
+from tests.fakes.detector import quiet
+from tests.fakes.engine import FakeEngine
+from tests.fakes.source import MemorySource
+from voicebridge.daemon.duties import DEAF_SECONDS, StatusReporter, check_deadlines, duties
+from voicebridge.domain.errors import SpeechError, StoreBusyError
+from voicebridge.domain.events import EngineFailed, StoreChanged
+from voicebridge.health.status import read_status
+from voicebridge.settings.paths import status_paths
+
+
+class Later:
+    """CLOCK_MONOTONIC, ahead by so many seconds."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.seconds
+
+
+@pytest.fixture
+def silence(tmp_path: Path) -> Iterator[Life]:
+    source = MemorySource([], paced=True, endless=True)
+    with life(tmp_path, source, FakeEngine()) as running:
+        yield running
+
+
+def reporter_of(running: Life, state: Path, later: Later | None = None) -> StatusReporter:
+    return StatusReporter(running.daemon, running.plan, state, later or Later())
+
+
+def test_before_the_first_sample_it_is_starting_and_after_a_while_deaf(silence: Life, tmp_path: Path) -> None:
+    later = Later()
+    reporter = reporter_of(silence, tmp_path, later)
+    assert (reporter.status().state, reporter.status().trouble) == ("starting", "")
+    later.seconds = DEAF_SECONDS + 1
+    assert (reporter.status().state, reporter.status().trouble) == ("deaf", "No audio arrives.")
+    assert reporter.status().first_sample_after_seconds is None
+
+
+def test_the_figures_are_those_of_the_session(tmp_path: Path) -> None:
+    source = MemorySource([*blocks(sentences(2)), 1600, *blocks(quiet(1))], paced=True)
+    with life(tmp_path, source, FakeEngine()) as running:
+        later = Later()
+        reporter = reporter_of(running, tmp_path, later)
+        running.start()
+        running.daemon.follow(running.events.append, SECONDS)
+        status = reporter.status()
+        later.seconds = DEAF_SECONDS + 1
+        assert reporter.status().state == "deaf"
+        running.stop()
+        assert reporter.status().state == "stopping"
+    assert (status.pid, status.state, status.trouble, status.engine_state) == (os.getpid(), "hearing", "", "ready")
+    assert (status.source, status.engine, status.model) == ("memory", "fake", "script")
+    assert (status.utterances, status.done, status.rejected, status.failed, status.waiting) == (2, 2, 0, 0, 0)
+    assert (status.gaps, status.gap_seconds) == (1, 0.1)
+    assert status.heard_seconds == pytest.approx(6.5)
+    assert 2.0 <= status.speech_seconds <= 2.5
+    assert status.first_sample_after_seconds is not None
+    assert status.engine_ready_after_seconds is not None
+    assert status.started_at <= status.written_at
+
+
+def test_what_the_backlog_cost_is_among_the_gaps(silence: Life, tmp_path: Path) -> None:
+    silence.daemon.crew.recorder.lost_samples = 8000
+    silence.daemon.crew.recorder.lost_stretches = 1
+    status = reporter_of(silence, tmp_path).status()
+    assert (status.gaps, status.gap_seconds) == (1, 0.5)
+
+
+def test_a_file_is_heard_as_long_as_the_listener_runs(tmp_path: Path) -> None:
+    with life(tmp_path, MemorySource([], endless=True), FakeEngine()) as running:
+        reporter = reporter_of(running, tmp_path)
+        running.start()
+        assert reporter.status().state == "hearing"
+        running.stop()
+
+
+def test_an_engine_that_could_not_be_loaded_is_the_trouble(tmp_path: Path) -> None:
+    engine = FakeEngine(load_error=SpeechError("There is no model."))
+    with life(tmp_path, MemorySource([], paced=True, endless=True), engine) as running:
+        reporter = reporter_of(running, tmp_path)
+        assert reporter.status().engine_state == "loading"
+        running.start()
+        running.follow_until(EngineFailed)
+        assert (reporter.status().engine_state, reporter.status().trouble) == ("failed", "There is no model.")
+        running.stop()
+
+
+def test_a_store_that_does_not_take_it_is_the_trouble(silence: Life, tmp_path: Path) -> None:
+    free = threading.Event()
+
+    def locked() -> None:
+        if not free.is_set():
+            raise StoreBusyError("The database is locked.")
+
+    silence.start()
+    writer = silence.daemon.crew.writer
+    writer.offer(locked)
+    reporter = reporter_of(silence, tmp_path)
+    silence.follow_until(StoreChanged)
+    assert reporter.status().trouble == "The database is locked."
+    free.set()
+    assert writer.drain(SECONDS)
+    assert reporter.status().trouble == ""
+    silence.stop()
+
+
+def test_the_status_file_is_written_and_removed(silence: Life, tmp_path: Path) -> None:
+    reporter = reporter_of(silence, tmp_path)
+    reporter.write()
+    read = read_status(status_paths(tmp_path))
+    assert read is not None
+    assert read["session_id"] == silence.plan.notebook.session_id
+    reporter.close()
+    assert read_status(status_paths(tmp_path)) is None
+
+
+def test_a_decode_within_its_deadline_is_left_alone(tmp_path: Path) -> None:
+    gate = threading.Event()
+    engine = FakeEngine(gate=gate)
+    source = MemorySource(blocks(sentences(1)), paced=True, endless=True)
+    with life(tmp_path, source, engine) as running:
+        running.start()
+        assert engine.entered.wait(SECONDS)
+        check_deadlines(running.daemon, running.plan)
+        gate.set()
+        running.stop()
+
+
+def test_status_and_purge_are_due_at_once_and_the_rest_at_intervals(silence: Life, tmp_path: Path) -> None:
+    tasks = duties(silence.daemon, silence.plan, reporter_of(silence, tmp_path))
+    assert [duty.every_seconds for duty in tasks] == [SETTINGS.health.status_seconds, 1.0, 30.0, 3600.0]
+    assert [duty.at_once for duty in tasks] == [True, False, False, True]
+    silence.start()
+    for duty in tasks:
+        duty.action()
+    assert silence.daemon.crew.writer.drain(SECONDS)
+    silence.stop()

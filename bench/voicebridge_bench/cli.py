@@ -1,13 +1,13 @@
 """`voicebridge-bench`: figures measured on the owner's own hardware."""
 
 import os
-import sys
 
 import click
 
 from voicebridge import __version__
 from voicebridge.cli import guarded
 from voicebridge.cli.lazy import LazyGroup
+from voicebridge.cli.leaving import leave
 
 COMMANDS = {
     "try": "Hear live in the terminal; without a microphone a demonstration.",
@@ -33,4 +33,4 @@ def group() -> None:
 def main(args: list[str] | None = None) -> None:
     """Run a command and leave with its exit status."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    sys.exit(guarded(group, args))
+    leave(guarded(group, args))

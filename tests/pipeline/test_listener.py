@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 from tests.fakes.detector import LoudnessDetector
 from tests.fakes.source import MemorySource
 from tests.pipeline.rig import SECONDS, SESSION, Rig, SignallingDetector, writing
-from voicebridge.domain.audio import Gap, GapReason, Samples, Span
+from voicebridge.domain.audio import Frame, Gap, GapReason, Samples, Span
 from voicebridge.domain.events import SpeechDiscarded, SpeechStarted, UtteranceStored
+from voicebridge.domain.ports import FrameReader
 from voicebridge.domain.timeline import Anchor
 from voicebridge.domain.units import FRAME_SAMPLES, seconds_to_samples
 from voicebridge.domain.utterance import EndReason, UtteranceKey
-from voicebridge.pipeline.listener import ListenerHooks
+from voicebridge.pipeline.listener import Ears, Listener, ListenerHooks
+from voicebridge.settings import EndpointSettings
+from voicebridge.vad.segmenter import Segmenter
 
 QUIET_LEVEL, LOUD_LEVEL = 50, 3000
 
@@ -323,3 +326,48 @@ def test_utterances_are_named_by_session_and_first_sample() -> None:
     assert rig.pending[0].ended.key == UtteranceKey(SESSION, 11_200)
     seconds = rig.pending[0].ended.ended_at - rig.pending[0].ended.started_at
     assert seconds == pytest.approx(rig.pending[0].ended.span.seconds)
+
+
+class AskedReader:
+    """A FrameReader that hands on what another reads, and remembers how much the listener wanted to wait for."""
+
+    def __init__(self, reader: FrameReader) -> None:
+        self._reader = reader
+        self.asked: list[int] = []
+
+    def read(self, timeout_seconds: float, at_least_samples: int = 0) -> Frame | Gap | None:
+        self.asked.append(at_least_samples)
+        return self._reader.read(timeout_seconds, at_least_samples)
+
+    @property
+    def ended(self) -> bool:
+        return self._reader.ended
+
+    @property
+    def lag_samples(self) -> int:
+        return self._reader.lag_samples
+
+
+def asked_while_hearing(paced: bool) -> list[int]:
+    audio = audio_of((False, 2.0), (True, 1.0), (False, 2.0))
+    with writing(Rig(paced=paced)) as rig:
+        reader = AskedReader(rig.ring.reader(start=0))
+        ears = Ears(reader, LoudnessDetector(), Segmenter(EndpointSettings()))
+        hooks = ListenerHooks(on_anchor=lambda _: None)
+        listener = Listener(SESSION, ears, rig.recorder, rig.clock, rig.events, hooks)
+        rig.hear(MemorySource(blocks_of(audio), paced=paced), listener)
+    return reader.asked
+
+
+def test_frames_may_gather_in_silence_and_never_while_something_is_said() -> None:
+    patient = np.array(asked_while_hearing(paced=True)) > 0
+    silence, speech, after = patient[:100], patient[101:150], patient[150:]
+    assert not silence[:50].any()
+    assert silence[51:].all()
+    assert not speech.any()
+    assert not after[:50].any(), "the hangover is waited out frame by frame"
+    assert after[60:240].all()
+
+
+def test_a_source_that_can_wait_is_never_made_to() -> None:
+    assert not any(asked_while_hearing(paced=False))

@@ -74,14 +74,14 @@ class DaemonProcess:
             assert line is not None, f"the daemon ended by itself: {self.errors()}"
             self._take(line)
 
-    def stop(self) -> int:
+    def stop(self, within_seconds: float = WAIT_SECONDS) -> int:
         """End it with Ctrl-C and return its exit status; everything announced is in ``announced`` then."""
         self.process.send_signal(signal.SIGINT)
-        return self.ended()
+        return self.ended(within_seconds)
 
-    def ended(self) -> int:
+    def ended(self, within_seconds: float = WAIT_SECONDS) -> int:
         """Wait for its end and return its exit status."""
-        status = self.process.wait(WAIT_SECONDS)
+        status = self.process.wait(within_seconds)
         while (line := self._lines.get(timeout=WAIT_SECONDS)) is not None:
             self._take(line)
         self._reader.join(WAIT_SECONDS)

@@ -31,3 +31,14 @@ def test_the_words_heard_through_a_microphone_equal_those_of_the_file(pulse: Pul
     assert words > 20, reference
     assert right / words >= ENOUGH, f"file: {normalised(reference)}\nmicrophone: {normalised(daemon.text)}"
     assert daemon.errors() == ""
+
+
+@pytest.mark.pulse
+def test_a_stuck_sound_server_does_not_keep_the_daemon_from_ending(pulse: PulseServer, tmp_path: Path) -> None:
+    daemon = DaemonProcess(tmp_path / "state", [], SETTINGS, pulse.environment)
+    daemon.wait_until_hearing()
+    pulse.freeze()
+    try:
+        assert daemon.stop(within_seconds=20) == 0
+    finally:
+        pulse.thaw()

@@ -12,6 +12,7 @@ import click
 from voicebridge import __version__
 from voicebridge.cli.invocation import Invocation
 from voicebridge.cli.lazy import LazyGroup
+from voicebridge.cli.leaving import leave
 from voicebridge.domain.errors import ExitCode, VoicebridgeError
 from voicebridge.domain.text import printable
 
@@ -33,6 +34,8 @@ COMMANDS = {
 """Name of each command and its one line of help. The module ``voicebridge.cli.NAME`` holds it as ``command``."""
 
 
+# readable=False, here and in the commands: click is not to look, so that a file that may not be read is told with our own
+# words and exit status.
 @click.group(
     name="voicebridge",
     cls=LazyGroup,
@@ -62,7 +65,7 @@ def main(args: list[str] | None = None) -> None:
     # onnxruntime otherwise looks up a host of its maker and writes an id under the home directory.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     _secure_streams()
-    sys.exit(guarded(group, args))
+    leave(guarded(group, args))
 
 
 def _secure_streams() -> None:

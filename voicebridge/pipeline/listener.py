@@ -14,6 +14,7 @@ from voicebridge.domain.events import SpeechDiscarded, SpeechStarted
 from voicebridge.domain.ports import Detector, EventSink, FrameReader, Segmenter
 from voicebridge.domain.segments import Discarded, Ended, Paused, Resumed, SegmenterEvent, Started
 from voicebridge.domain.timeline import Anchor
+from voicebridge.domain.units import FRAME_SAMPLES, FRAMES_PER_SECOND
 from voicebridge.domain.utterance import EndedUtterance, EndReason, UtteranceKey
 from voicebridge.pipeline.recorder import Recorder
 from voicebridge.pipeline.session_clock import SessionClock
@@ -21,6 +22,10 @@ from voicebridge.pipeline.worker import Worker
 
 READ_TIMEOUT_SECONDS = 0.5
 THROTTLE_SECONDS = 0.02
+QUIET_FRAMES = FRAMES_PER_SECOND
+"""After this much without speech the listener lets frames gather: a wake-up costs ten times a silent frame's work."""
+GATHERED_SAMPLES = 3 * FRAME_SAMPLES
+"""What it then waits for: 60 ms, which the pre-roll covers. While anything is said it takes each frame as it comes."""
 
 
 @dataclass(slots=True)
@@ -67,6 +72,8 @@ class Listener(Worker):
         self.ended = False
         """True once the source came to its end by itself and everything was heard."""
         self._stop_expected = False
+        self._open = False
+        self._quiet_frames = 0
         self._session_id = session_id
         self._ears = ears
         self._recorder = recorder
@@ -92,7 +99,7 @@ class Listener(Worker):
             if not self._clock.paced and not self._hooks.may_go_on():
                 self._stopping.wait(THROTTLE_SECONDS)
                 continue
-            item = reader.read(0 if stopping else READ_TIMEOUT_SECONDS)
+            item = reader.read(0 if stopping else READ_TIMEOUT_SECONDS, self._enough_samples())
             if isinstance(item, Frame):
                 self._hear(item)
             elif isinstance(item, Gap):
@@ -104,6 +111,10 @@ class Listener(Worker):
         self._hand_on()
         self._hooks.on_end()
 
+    def _enough_samples(self) -> int:
+        quiet = self._quiet_frames >= QUIET_FRAMES and not self._open
+        return GATHERED_SAMPLES if quiet and self._clock.paced else 0
+
     def _hear(self, frame: Frame) -> None:
         if anchor := self._clock.renew_if_due():
             self._hooks.on_anchor(anchor)
@@ -112,6 +123,7 @@ class Listener(Worker):
         counters = self.counters
         counters.frames += 1
         counters.speech_frames += speech
+        self._quiet_frames = 0 if speech else self._quiet_frames + 1
         counters.level = level
         self._act(self._ears.segmenter.push(frame.start, frame.valid, speech, level))
         self._recorder.grow(frame.end)
@@ -136,6 +148,7 @@ class Listener(Worker):
         for event in said:
             match event:
                 case Started(start):
+                    self._open = True
                     self._recorder.open(UtteranceKey(self._session_id, start), self._clock.wall(start))
                     self._events.publish(SpeechStarted(start))
                 case Ended():
@@ -149,6 +162,7 @@ class Listener(Worker):
                     assert_never(event)
 
     def _end(self, event: Ended) -> None:
+        self._open = False
         self.counters.utterances += 1
         self._recorder.end(
             EndedUtterance(

@@ -59,7 +59,7 @@ FIRST_TABLES = (
         kept_until REAL -- NULL: for ever
     ) STRICT""",
     "CREATE INDEX audio_by_expiry ON audio (kept_until) WHERE kept_until IS NOT NULL",
-    # Porter's stemmer: who looks for "light" means "lights" too. It leaves words that are not English ones nearly alone,
+    # Porter's stemmer: who looks for "light" means "lights" too. It leaves most words of other languages alone,
     # and it is applied to what is stored and to what is looked for alike.
     # External content: the index holds no copy of the text. Its tokens go with 'delete' and then 'optimize' (forget).
     """CREATE VIRTUAL TABLE utterances_fts USING fts5 (

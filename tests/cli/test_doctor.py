@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.fakes.children import no_sound
 from tests.fakes.commands import Said, on_state
 from tests.fakes.states import FOR_EVER, state_in
 from tests.pulse import PulseServer
@@ -461,9 +462,16 @@ def test_a_microphone_that_does_not_exist_is_an_error(pulse: PulseServer, tmp_pa
     assert "kitchen_window" in found.advice
 
 
-def test_the_settings_of_the_microphone_reach_the_process_that_listens(tmp_path: Path) -> None:
-    # An empty ALSA configuration offers no device at all, so the process answers with what it was asked for.
-    settings = settings_in(tmp_path, audio=AudioSettings(device="cellar"))
-    found = microphone.level(settings, 0.1)
-    assert found.level in LEVELS - {"ok"}
-    assert "microphone" in found.found
+def test_without_any_microphone_it_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(no_sound(tmp_path)))
+    found = microphone.level(settings_in(tmp_path, audio=AudioSettings(device="cellar")), 0.1)
+    assert (found.level, found.found) == ("warning", "There is no microphone.")
+
+
+def test_a_sound_library_that_ends_the_process_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = tmp_path / "asound.conf"
+    empty.touch()
+    # PortAudio aborts on this one.
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(empty))
+    found = microphone.level(settings_in(tmp_path), 0.1)
+    assert (found.level, found.found) == ("error", "the sound library ended the process (Aborted)")

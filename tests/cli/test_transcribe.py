@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,29 +24,8 @@ from tests.fakes.children import (
     wait_until,
     write_wav,
 )
-from tests.fakes.commands import Said
-from voicebridge.cli import group, guarded
+from tests.fakes.commands import Said, Transcribe
 from voicebridge.domain.errors import ExitCode
-
-Transcribe = Callable[..., Said]
-
-
-@pytest.fixture
-def transcribe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Transcribe:
-    """Run the command in this process, with the small Whisper."""
-    config = tmp_path / "voicebridge.toml"
-    config.touch()
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(scratch))
-
-    def run(*arguments: str | Path, before: tuple[str, ...] = WHISPER) -> Said:
-        code = guarded(group, ["--config", str(config), *before, "transcribe", *map(str, arguments)])
-        said = capsys.readouterr()
-        assert list(scratch.iterdir()) == []  # the store of its own is gone
-        return Said(code, said.out, said.err)
-
-    return run
 
 
 def test_the_text_is_printed_line_by_line(transcribe: Transcribe, two: Path) -> None:

@@ -46,6 +46,13 @@ def write_wav(path: Path, samples: Samples | None = None) -> Path:
     return path
 
 
+def no_sound(folder: Path) -> Path:
+    """Write an ALSA configuration without any device that can be opened; return its path, for ALSA_CONFIG_PATH."""
+    path = folder / "no-sound.conf"
+    path.write_text("pcm.none { type hw card 99 }\n")
+    return path
+
+
 class Home:
     """A home directory without any configuration, and what is run in it."""
 

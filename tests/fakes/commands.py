@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -21,6 +22,10 @@ class Said:
     def lines(self) -> list[str]:
         """The lines on standard output."""
         return self.out.splitlines()
+
+
+Transcribe: TypeAlias = Callable[..., Said]
+"""Runs `voicebridge transcribe` with these arguments; ``before`` are the options that stand before it."""
 
 
 def on_state(path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:

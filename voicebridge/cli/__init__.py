@@ -34,8 +34,7 @@ COMMANDS = {
 """Name of each command and its one line of help. The module ``voicebridge.cli.NAME`` holds it as ``command``."""
 
 
-# readable=False, here and in the commands: click is not to look, so that a file that may not be read is told with our own
-# words and exit status.
+# readable=False, here and in the commands: a file that may not be read is told in our own words, not as wrong usage.
 @click.group(
     name="voicebridge",
     cls=LazyGroup,
@@ -47,7 +46,7 @@ COMMANDS = {
 @click.option(
     "-c",
     "--config",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="Read this file instead of the system's and the user's configuration.",
 )
 @click.option("-s", "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set one value: -s vad.mode=silero")

@@ -39,7 +39,7 @@ def show(invocation: Invocation, as_json: bool, changed: bool) -> None:
 
 
 @command.command("check")
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path, readable=False))
 @click.pass_obj
 def check(invocation: Invocation, file: Path | None) -> None:
     """Say whether FILE, or else all settings in force, are right. Exit status: 0 they are, 78 they are not."""

@@ -52,7 +52,12 @@ class RunOptions:
 
 @click.command("run")
 @click.option("--device", help="Microphone: part of its name, or its index from `voicebridge devices`.")
-@click.option("--file", "path", type=click.Path(path_type=Path), help="Hear an audio file instead of a microphone.")
+@click.option(
+    "--file",
+    "path",
+    type=click.Path(path_type=Path, readable=False),
+    help="Hear an audio file instead of a microphone.",
+)
 @click.option(
     "--realtime", is_flag=True, help="Play the file at the pace of time; with --stdin: it comes at that pace."
 )

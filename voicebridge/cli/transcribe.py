@@ -36,7 +36,7 @@ class TranscribeOptions:
 
 
 @click.command("transcribe")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False), metavar="FILE...")
 @click.option("--txt", "form", flag_value="txt", default="txt", help="One line for each utterance (default).")
 @click.option("--json", "form", flag_value="json", help="One JSON object a line for each file.")
 @click.option("--srt", "form", flag_value="srt", help="SubRip subtitles.")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -48,7 +49,9 @@ def level(settings: Settings, seconds: float | None, answer_seconds: float = ANS
         return ok("microphone", "not checked, as you asked")
     if running := holder(state):
         status = read_status(paths.status_paths(state))
-        return judge_status(str(running), status["source"] if status else "", status["trouble"] if status else "")
+        if status is None or status["pid"] != running.pid:
+            return judge_status(str(running), "", "")
+        return judge_status(str(running), status["source"], status["trouble"])
     answer = _listen(settings, seconds, answer_seconds)
     return judge(answer) if isinstance(answer, Heard) else judge_refusal(answer)
 
@@ -104,9 +107,12 @@ def _listen(settings: Settings, seconds: float, answer_seconds: float) -> Heard 
     except subprocess.TimeoutExpired:
         advice = "Is the sound server stuck? Restart it, or the machine."
         return Refused(1, f"the sound system did not answer within {seconds + answer_seconds:.0f} s", advice)
+    if done.returncode < 0:
+        found = f"the sound library ended the process ({signal.strsignal(-done.returncode)})"
+        return Refused(1, found, "Look at ALSA's configuration: ~/.asoundrc, /etc/asound.conf.")
     if done.returncode != 0:
-        detail = done.stderr.strip().rpartition("\n")[2]
-        return Refused(1, f"listening ended with status {done.returncode} ({printable(detail)})", "Please report this.")
+        detail = printable(done.stderr.strip().rpartition("\n")[2])
+        return Refused(1, f"listening ended with status {done.returncode} ({detail})", "Please report this.")
     answer = json.loads(done.stdout.splitlines()[-1])
     return Heard(**answer["heard"]) if "heard" in answer else Refused(**answer["refused"])
 

@@ -62,3 +62,11 @@ paths.state_dir(Settings(), {})
     environ = {name: value for name, value in os.environ.items() if name != "HOME"}
     done = subprocess.run([sys.executable, "-c", child], env=environ, capture_output=True, text=True, check=False)
     assert "SettingsError: This user has no home directory. Set HOME, or store.state_dir." in done.stderr
+
+
+def test_a_private_directory_is_made_with_its_parents_for_their_owner_alone(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    paths.make_private(tmp_path / "voicebridge" / "demonstration")
+    paths.make_private(tmp_path / "voicebridge" / "demonstration")
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("", "voicebridge", "voicebridge/demonstration")]
+    assert modes == [0o755, 0o700, 0o700]

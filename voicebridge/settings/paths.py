@@ -73,3 +73,13 @@ def _home(environ: Mapping[str, str]) -> Path:
         return Path.home()
     except RuntimeError as error:
         raise SettingsError("This user has no home directory.", "Set HOME, or store.state_dir.") from error
+
+
+def make_private(directory: Path) -> None:
+    """Create a directory, and the parents that are missing, so that only their owner can enter them. Raises OSError.
+
+    As the XDG base directory specification asks for; ``mkdir(parents=True)`` would leave the parents open to others.
+    """
+    if not directory.is_dir():
+        make_private(directory.parent)
+        directory.mkdir(mode=0o700, exist_ok=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voicebridge.domain.errors import ExitCode, SpeechError
+from voicebridge.settings.paths import make_private
 from voicebridge.speech.structure import JSON_FILES, MODEL_FILE, OPTIONAL_FILES, VOCABULARIES, verify_structure
 
 REPOSITORIES = {
@@ -186,7 +187,7 @@ def _prepare(name: str, models_dir: Path, size_bytes: int) -> tuple[Path, Path]:
             f"A model {name} is already in {models_dir}.", f"`voicebridge models remove {name}` frees it."
         )
     try:
-        models_dir.mkdir(parents=True, exist_ok=True)
+        make_private(models_dir)
         shutil.rmtree(partial, ignore_errors=True)  # what an earlier try left behind
         free_bytes = shutil.disk_usage(models_dir).free
         if free_bytes < size_bytes + SPARE_BYTES:

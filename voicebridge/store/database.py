@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from voicebridge.domain.errors import ExitCode, StoreBusyError, StoreError, StoreUnavailableError
+from voicebridge.settings.paths import make_private
 
 if TYPE_CHECKING:
     from sqlite_utils import Database as Database  # noqa: PLC0414 - other rooms name the type through this module
@@ -86,8 +87,7 @@ def told(where: "Path | Database") -> Iterator[None]:
 def make_directory(path: Path) -> None:
     """Create a directory that only its owner can enter, with its parents. Raises StoreError."""
     with told(path):
-        if not path.is_dir():
-            path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        make_private(path)
 
 
 def sync_directory(path: Path) -> None:

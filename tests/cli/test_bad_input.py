@@ -340,6 +340,12 @@ def test_a_model_that_is_not_there_is_told_with_a_way_to_get_it(transcribe: Tran
     assert "`voicebridge models pull base.en` gets it" in complaint(said.err)
 
 
+def test_a_sphinx_model_that_is_none_is_told(transcribe: Transcribe, two: Path, tmp_path: Path) -> None:
+    said = transcribe(two, two, before=(*SPHINX, "-s", f"sphinx.model_dir={tmp_path}"))
+    assert (said.code, said.out) == (ExitCode.UNAVAILABLE, "")
+    assert str(tmp_path) in complaint(said.err)
+
+
 def test_without_an_engine_what_is_heard_can_be_kept_for_later(home: Home, two: Path) -> None:
     keep = ("-s", "engine.kind=whisper", "-s", "engine.required=false", "-s", "whisper.model=/nonexistent")
     process = home.start(*keep, "run", "--file", two, "--seconds", "5", "--quiet")

@@ -142,6 +142,11 @@ def test_a_closed_state_directory_of_ours_is_fine(tmp_path: Path) -> None:
     assert state_checks.directory(settings_in(tmp_path)).level == "ok"
 
 
+def test_a_model_that_came_before_all_else_leaves_it_closed(run: Run, tmp_path: Path) -> None:
+    assert run("models", "add", str(WHISPER_COMMANDS)).code == ExitCode.OK
+    assert state_checks.directory(settings_in(tmp_path / "state")).level == "ok"
+
+
 def test_a_file_in_the_place_of_the_state_directory_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "state"
     file.touch()

@@ -6,6 +6,7 @@ import pty
 import signal
 import stat
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -228,9 +229,10 @@ def test_what_is_kept_meanwhile_is_closed_to_others(home: Home, tmp_path: Path) 
     long = write_wav(tmp_path / "long.wav", np.tile(speech(), 50))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    home.environment["TMPDIR"] = str(scratch)
-    with home.start(*WHISPER, "transcribe", long) as process:
-        wait_until(lambda: any(scratch.iterdir()), process)
+    call = [sys.executable, "-m", "voicebridge", *WHISPER, "transcribe", str(long)]
+    environment = {**home.environment, "TMPDIR": str(scratch)}
+    with subprocess.Popen(call, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        wait_until(lambda: any(scratch.glob("*/voicebridge.db")), process)
         (own,) = scratch.iterdir()
         assert stat.S_IMODE(own.stat().st_mode) == 0o700
         process.send_signal(signal.SIGINT)

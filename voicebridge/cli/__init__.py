@@ -41,6 +41,7 @@ COMMANDS = {
     table=COMMANDS,
     package="voicebridge.cli",
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="`voicebridge COMMAND --help` tells more. If nothing is heard, start with `voicebridge doctor`.",
 )
 @click.version_option(__version__, "-V", "--version")
 @click.option(

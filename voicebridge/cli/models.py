@@ -57,6 +57,7 @@ def pull_shown(name: str, directory: Path) -> Path:
 
     from voicebridge.speech.hub import pull as pull_model
 
+    _make_parent(directory)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns) as bar:
         task = bar.add_task(printable(name), total=None)
@@ -69,7 +70,9 @@ def pull_shown(name: str, directory: Path) -> Path:
 @click.pass_obj
 def add(invocation: Invocation, folder: Path, name: str | None) -> None:
     """Copy a model from a FOLDER, such as one on a USB stick."""
-    path = models.add_folder(folder, models_dir(invocation.settings), name)
+    directory = models_dir(invocation.settings)
+    _make_parent(directory)
+    path = models.add_folder(folder, directory, name)
     click.echo(f"Model {path.name} is in {path}.")
 
 
@@ -98,6 +101,13 @@ def remove(invocation: Invocation, name: str) -> None:
     """Delete a model by its NAME."""
     models.remove(name, models_dir(invocation.settings))
     click.echo(f"Model {name} is deleted.")
+
+
+def _make_parent(directory: Path) -> None:
+    """Make what the models directory stands in, usually the state directory, closed to others as `run` would."""
+    from voicebridge.store.database import make_directory
+
+    make_directory(directory.parent)
 
 
 def _existing(name: str, directory: Path) -> Path:

@@ -74,6 +74,8 @@ class RunOptions:
 def command(invocation: Invocation, /, **options: Any) -> int:
     """Hear until Ctrl-C, and store what is said. A second Ctrl-C ends at once.
 
+    Examples: `voicebridge run --device kitchen`, `arecord -f S16_LE -r 16000 | voicebridge run --stdin --realtime`.
+
     Exit status: 0 ended as asked, 65 audio that cannot be read, 66 no such file or device, 69 no microphone or model,
     74 the store, 75 another process runs here, 78 the settings, 86 a stuck call (start it again).
     """

@@ -48,6 +48,8 @@ class TranscribeOptions:
 def command(invocation: Invocation, /, **options: Any) -> int:
     """Turn audio FILES of any format into text.
 
+    Example: `voicebridge transcribe --srt --output subtitles *.mp3`.
+
     Nothing is added to the database of the daemon: each call uses a store of its own, unless --state-dir names one
     (`voicebridge --state-dir DIR transcribe FILE`). Exit status: 0, 1 some of it could not be decoded or written, 65 a
     file that cannot be read (to its end), 66 no such file, 69 no model, 130 interrupted; what was heard until then is

@@ -2,6 +2,7 @@ import io
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -182,3 +183,24 @@ def test_the_process_ends_with_its_input_even_in_mid_utterance(cut: int) -> None
 def test_the_process_says_why_it_cannot_load(tmp_path: Path) -> None:
     (answer,) = _answers(b"", tmp_path)
     assert "missing" in str(answer["error"])
+
+
+def test_no_alarm_runs_while_it_waits_for_an_utterance() -> None:
+    class Waiting(io.BytesIO):
+        alarm_seconds = -1.0
+
+        def read(self, size: int | None = -1) -> bytes:
+            self.alarm_seconds = signal.getitimer(signal.ITIMER_REAL)[0]
+            return super().read(size)
+
+    source = Waiting()
+    serve(source, io.BytesIO(), None)
+    assert source.alarm_seconds == 0
+
+
+def test_a_process_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    engine = SphinxEngine(SphinxSettings())
+    with pytest.raises(SpeechError, match="cannot be started: No such file"):
+        engine.load()
+    assert engine.process_id is None

@@ -84,12 +84,18 @@ class SphinxEngine:
         arguments = [str(self._model_dir.absolute())] if self._model_dir else []
         # -P: the working directory is no place to import from. A process group of its own: Ctrl-C is for the parent,
         # which may want this decode's result before it leaves.
-        self._process = subprocess.Popen(  # noqa: S603 - our own module, with a path from the settings
-            [sys.executable, "-P", "-m", "voicebridge.speech.sphinx_process", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            process_group=0,
-        )
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own module, with a path from the settings
+                [sys.executable, "-P", "-m", "voicebridge.speech.sphinx_process", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                process_group=0,
+            )
+        except OSError as error:
+            raise SpeechError(
+                f"The process that runs PocketSphinx cannot be started: {error.strerror}.",
+                "Look for lack of memory or of processes (`free -m`, `ulimit -u`).",
+            ) from error
         try:
             reason = self._answer().get("error")
         except SpeechError as died:  # PocketSphinx ends its process over some damaged files

@@ -93,6 +93,9 @@ def serve(source: BinaryIO, sink: BinaryIO, model_dir: Path | None) -> None:
     except (ModelFolderError, RuntimeError, OSError) as error:
         _answer(sink, {"error": str(error)})
         return
+    finally:
+        # Not while it waits for an utterance: a house may be silent for longer than the alarm.
+        signal.alarm(0)
     _answer(sink, {"ready": True})
     while (audio := _read_utterance(source)) is not None:
         signal.alarm(ALARM_SECONDS)

@@ -92,6 +92,15 @@ def test_kept_audio_whose_commit_did_not_happen_is_deleted(keeping: State) -> No
     assert keeping.files() == ["spool/00000001-000000016000.pcm"]
 
 
+def test_kept_audio_of_a_database_that_was_moved_away_stays_and_keeps_its_name(keeping: State) -> None:
+    path = keeping.kept.write(41, noise(2, seed=3))
+    assert keeping.recover().settled_leftovers == 0
+    assert equal(keeping.kept.read(path), noise(2, seed=3))
+    assert keeping.hear().utterance_id == 42
+    assert keeping.recover().settled_leftovers == 0
+    assert keeping.files() == ["audio/00000041.wav", "audio/00000042.wav"]
+
+
 def test_the_audio_of_a_failed_utterance_stays(state: State) -> None:
     state.hear(status=Status.FAILED)
     assert state.recover().pending == []

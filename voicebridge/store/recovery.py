@@ -51,6 +51,7 @@ def recover(db: "Database", spool: DirectorySpool, kept: KeptAudio, max_attempts
     unwanted: list[UtteranceKey] = []
     # Moved away first: a name that a new utterance may want must not be in its way.
     entries = [entry for entry in spool.entries() if _is_readable(spool, entry, found)]
+    _keep_names_free(db, kept)
     with transaction(db):
         found.crashed_sessions = close_crashed(db)
         for entry in entries:
@@ -130,12 +131,27 @@ def _set_aside(db: "Database", sizes: dict[UtteranceKey, int], max_attempts: int
 
 def _delete_unrecorded(db: "Database", kept: KeptAudio, found: Recovery) -> None:
     """Delete kept audio that was written for a commit which then did not happen."""
-    for utterance_id, path in kept.files():
-        with told(db):
-            recorded = db.conn.execute("SELECT 1 FROM audio WHERE utterance_id = ?", (utterance_id,)).fetchone()
-        if not recorded:
-            kept.delete(path)
-            found.settled_leftovers += 1
+    with told(db):
+        unsettled = db.conn.execute(
+            "SELECT id FROM utterances WHERE status IN (?, ?) AND id NOT IN (SELECT utterance_id FROM audio)",
+            (Status.PENDING.value, Status.FAILED.value),
+        ).fetchall()
+    for (utterance_id,) in unsettled:
+        found.settled_leftovers += kept.delete(kept.name_of(utterance_id))
+
+
+def _keep_names_free(db: "Database", kept: KeptAudio) -> None:
+    """Give no new utterance an id under which there is audio already.
+
+    That happens when the database was lost or moved away. The audio may be all that is left of it, so it stays.
+    """
+    newest = max((utterance_id for utterance_id, _ in kept.files()), default=0)
+    with transaction(db):
+        db.conn.execute(
+            "INSERT INTO sqlite_sequence (name, seq) SELECT 'utterances', 0 "
+            "WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'utterances')"
+        )
+        db.conn.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'utterances'", (newest,))
 
 
 def _pending_rows(db: "Database") -> Iterator[dict[str, Any]]:

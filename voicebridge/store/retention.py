@@ -24,7 +24,7 @@ MAX_DAYS = 36_500
 PAGE_ROWS = 100
 
 _DAYS = re.compile(r"(\d{1,5})\s*(?:d|days?)?")
-_NAME = re.compile(r"(\d{8,})\.wav")
+_NAME = re.compile(r"(\d{8,18})\.wav")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class KeptAudio:
     def write(self, utterance_id: int, samples: Samples) -> str:
         """Write audio durably and return its path relative to the state directory. Raises StoreError."""
         make_directory(self._folder)
-        path = self._folder / f"{utterance_id:08d}.wav"
+        path = self._state_dir / self.name_of(utterance_id)
         with told(path):
             flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
             with os.fdopen(os.open(path, flags, FILE_MODE), "w+b") as file:
@@ -79,7 +79,11 @@ class KeptAudio:
                 file.flush()
                 os.fsync(file.fileno())
             sync_directory(self._folder)
-        return str(path.relative_to(self._state_dir))
+        return self.name_of(utterance_id)
+
+    def name_of(self, utterance_id: int) -> str:
+        """Return where the audio of an utterance is kept, or would be, relative to the state directory."""
+        return str((self._folder / f"{utterance_id:08d}.wav").relative_to(self._state_dir))
 
     def read(self, relative_path: str) -> Samples:
         """Return kept audio, shape (n,). Raises StoreError."""

@@ -26,7 +26,7 @@ VERSION = 1
 MAX_OPEN_FILES = 4
 """Files held open at once; one utterance is open at a time, so that this is plenty. The oldest is closed beyond it."""
 
-_NAME = re.compile(r"(\d{8,})-(\d{12,})\.pcm")
+_NAME = re.compile(r"(\d{8,18})-(\d{12,18})\.pcm")
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 
 

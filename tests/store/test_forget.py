@@ -197,3 +197,12 @@ def test_purging_goes_on_page_by_page(tmp_path: Path) -> None:
         state.kept.delete("audio/00000002.wav")
         assert purge(state.db, state.kept, NOON + 10**6) == 3
         assert state.files() == []
+
+
+def test_everything_takes_audio_of_which_no_row_tells(keeping: State) -> None:
+    keeping.kept.write(41, noise(2))  # of a database that was moved away
+    keeping.spool.append(UtteranceKey(5, 0), NOON, noise(1))
+    keeping.spool.set_aside(UtteranceKey(5, 0))
+    done_ = forget(keeping.db, keeping.path, Selection(everything=True))
+    assert done_.audio_files == 2
+    assert pcm() not in bytes_in(keeping.path)

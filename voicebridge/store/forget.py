@@ -100,6 +100,7 @@ def forget(
     if selection.everything:
         with transaction(db):
             done.events += db.conn.execute("DELETE FROM events").rowcount
+        _forget_stray(db, shelf, done)
     _forget_open(db, shelf, state_dir, selection, done)
     with transaction(db):
         # A deleted text leaves its tokens in the index, marked as deleted, until the index is merged into one piece.
@@ -187,6 +188,17 @@ def _delete_files(shelf: _Shelf, rows: list[_Row]) -> int:
         if row.audio_path is not None:
             deleted += shelf.kept.delete(row.audio_path)
     return deleted
+
+
+def _forget_stray(db: "Database", shelf: _Shelf, done: Forgotten) -> None:
+    """Delete audio of which no row tells: what a lost database left, what a kill left, what was moved aside."""
+    for utterance_id, path in shelf.kept.files():
+        with told(db):
+            # A daemon beside us may be settling what it has heard since.
+            known = db.conn.execute("SELECT 1 FROM utterances WHERE id = ?", (utterance_id,)).fetchone()
+        if not known:
+            done.audio_files += shelf.kept.delete(path)
+    done.audio_files += shelf.spool.discard_unreadable()
 
 
 def _forget_open(db: "Database", shelf: _Shelf, state_dir: Path, selection: Selection, done: Forgotten) -> None:

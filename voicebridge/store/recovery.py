@@ -69,9 +69,7 @@ def recover(db: "Database", spool: DirectorySpool, kept: KeptAudio, max_attempts
 def _is_readable(spool: DirectorySpool, entry: SpoolEntry, found: Recovery) -> bool:
     if not entry.readable:
         found.unreadable += 1
-        path = spool.file_of(entry.key)
-        with told(path):
-            path.rename(path.with_name(f"{path.name}.unreadable"))
+        spool.set_aside(entry.key)
     return entry.readable
 
 

@@ -26,6 +26,9 @@ VERSION = 1
 MAX_OPEN_FILES = 4
 """Files held open at once; one utterance is open at a time, so that this is plenty. The oldest is closed beyond it."""
 
+UNREADABLE_SUFFIX = ".unreadable"
+"""Added to the name of a file whose header is not ours; it is not listed any more."""
+
 _NAME = re.compile(r"(\d{8,18})-(\d{12,18})\.pcm")
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -73,7 +76,7 @@ class DirectorySpool:
         Raises StoreError when the spool has no such utterance, ValueError when it holds less audio than that.
         """
         with told(self.file_of(key)):
-            descriptor = self._reopen(key)
+            descriptor = self._reopen(key, os.O_RDWR)
             try:
                 held = _samples_in(os.fstat(descriptor).st_size)
                 if held < samples:
@@ -91,10 +94,26 @@ class DirectorySpool:
             self.file_of(key).unlink(missing_ok=True)
             sync_directory(self.path)
 
+    def set_aside(self, key: UtteranceKey) -> None:
+        """Rename a file that is not ours, so that it is in nobody's way."""
+        path = self.file_of(key)
+        with told(path):
+            path.rename(path.with_name(f"{path.name}{UNREADABLE_SUFFIX}"))
+
+    def discard_unreadable(self) -> int:
+        """Delete what was set aside; return how many files."""
+        with told(self.path):
+            paths = list(self.path.glob(f"*.pcm{UNREADABLE_SUFFIX}"))
+            for path in paths:
+                path.unlink(missing_ok=True)
+            sync_directory(self.path)
+        return len(paths)
+
     def read(self, key: UtteranceKey) -> Samples:
         """Return all audio of an utterance, shape (n,). Raises StoreError when it is not there."""
         with told(self.file_of(key)):
-            descriptor = self._reopen(key)
+            # For reading only: a disk that has become read-only still gives it.
+            descriptor = self._reopen(key, os.O_RDONLY)
             with os.fdopen(descriptor, "rb") as file:
                 data = file.read()
         if _header(data) != (key.session_id, key.start_sample):
@@ -139,9 +158,9 @@ class DirectorySpool:
         self._open[key] = file
         return file
 
-    def _reopen(self, key: UtteranceKey) -> int:
+    def _reopen(self, key: UtteranceKey, mode: int) -> int:
         try:
-            return os.open(self.file_of(key), os.O_RDWR | _FLAGS)
+            return os.open(self.file_of(key), mode | _FLAGS)
         except FileNotFoundError:
             raise StoreError(
                 f"The audio of the utterance at {self.file_of(key).name} is not in the spool.", "It cannot be decoded."

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ from tests.daemon.life import Life, life
 from tests.fakes.detector import quiet
 from tests.fakes.engine import FakeEngine
 from tests.fakes.source import MemorySource
-from voicebridge.daemon.duties import DEAF_SECONDS, StatusReporter, check_deadlines, duties
+from voicebridge.daemon.duties import DEAF_SECONDS, StatusReporter, check_deadlines, duties, process_began
 from voicebridge.domain.errors import SpeechError, StoreBusyError
 from voicebridge.domain.events import EngineFailed, StoreChanged
 from voicebridge.health.status import read_status
@@ -147,3 +149,11 @@ def test_status_and_purge_are_due_at_once_and_the_rest_at_intervals(silence: Lif
         duty.action()
     assert silence.daemon.crew.writer.drain(SECONDS)
     silence.stop()
+
+
+def test_the_start_of_the_process_is_known_to_a_few_milliseconds() -> None:
+    ask = "from voicebridge.daemon.duties import process_began; print(process_began())"
+    before = time.monotonic()
+    answer = subprocess.run([sys.executable, "-c", ask], capture_output=True, check=True, text=True)
+    assert before - 0.02 <= float(answer.stdout) <= time.monotonic()
+    assert process_began() < before

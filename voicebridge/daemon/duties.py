@@ -56,6 +56,7 @@ class StatusReporter:
         self._started_at = time.time()
         self._monotonic = monotonic
         self._started_monotonic = monotonic()
+        self._process_began = process_began()
         self._file = StatusFile(paths.status_paths(state))
 
     def write(self) -> None:
@@ -83,8 +84,8 @@ class StatusReporter:
             engine=engine.engine,
             model=engine.model,
             engine_state=self._engine_state(),
-            first_sample_after_seconds=_after_start(crew.clock.first_sample_monotonic),
-            engine_ready_after_seconds=_after_start(crew.transcriber.ready_monotonic),
+            first_sample_after_seconds=self._after_start(crew.clock.first_sample_monotonic),
+            engine_ready_after_seconds=self._after_start(crew.transcriber.ready_monotonic),
             trouble=self._trouble(state),
             heard_seconds=heard.frames * FRAME_MS / 1000,
             speech_seconds=heard.speech_frames * FRAME_MS / 1000,
@@ -116,6 +117,10 @@ class StatusReporter:
         _, last_write = self._plan.ears.ring.mark()
         return listener.counters.frames > 0 and self._monotonic() - last_write < DEAF_SECONDS
 
+    def _after_start(self, monotonic_seconds: float | None) -> float | None:
+        """Return a moment as seconds since the start of this process."""
+        return None if monotonic_seconds is None else round(monotonic_seconds - self._process_began, 3)
+
     def _engine_state(self) -> str:
         transcriber = self._daemon.crew.transcriber
         if transcriber.engine_error is not None:
@@ -131,11 +136,13 @@ class StatusReporter:
         return "No audio arrives." if state == "deaf" else ""
 
 
-def _after_start(monotonic_seconds: float | None) -> float | None:
-    """Return a moment as seconds since the start of this process (which the kernel knows to 10 ms)."""
-    if monotonic_seconds is None:
-        return None
-    import psutil
+def process_began() -> float:
+    """Return when this process began, on CLOCK_MONOTONIC, as the kernel knows it (to 10 ms).
 
-    age = time.time() - psutil.Process().create_time()
-    return round(age - (time.monotonic() - monotonic_seconds), 3)
+    In ticks since the boot, which no step of the wall clock moves (proc(5), field 22); to be asked early, since
+    CLOCK_MONOTONIC stands still in a suspended machine.
+    """
+    fields = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    ticks = int(fields[22 - 3])  # the first after the name is field 3
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return time.monotonic() - age

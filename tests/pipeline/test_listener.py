@@ -16,6 +16,7 @@ from voicebridge.domain.timeline import Anchor
 from voicebridge.domain.units import FRAME_SAMPLES, seconds_to_samples
 from voicebridge.domain.utterance import EndReason, UtteranceKey
 from voicebridge.pipeline.listener import Ears, Listener, ListenerHooks
+from voicebridge.pipeline.session_clock import SessionClock
 from voicebridge.settings import EndpointSettings
 from voicebridge.vad.segmenter import Segmenter
 
@@ -303,6 +304,25 @@ def test_anchors_come_with_the_first_audio_and_after_a_gap() -> None:
         listener.start()
         assert listener.join(SECONDS)
     assert [anchor.sample_index for anchor in anchors] == [32_100, 32_100]
+
+
+def test_an_utterance_does_not_end_before_it_began_when_the_wall_clock_is_set_back() -> None:
+    wall = [1_000_000.0]
+
+    def set_back(_: Anchor) -> None:
+        wall[0] = 996_400.0
+
+    with writing(Rig(paced=True)) as rig:
+        rig.clock = SessionClock(rig.ring, True, 60.0, lambda: 100.0, lambda: wall[0])
+        listener = rig.listener(hooks=ListenerHooks(on_anchor=set_back))
+        rig.ring.write(audio_of((True, 1)))
+        rig.ring.write_gap(160, GapReason.OVERFLOW)
+        rig.ring.write(audio_of((True, 1)))
+        rig.ring.close()
+        listener.start()
+        assert listener.join(SECONDS)
+    (record,) = rig.store.records.values()
+    assert record.ended_at - record.started_at == pytest.approx(2.01)
 
 
 def test_a_fault_of_ours_is_reported(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,3 +1,5 @@
+import pytest
+
 from voicebridge.pipeline.session_clock import SessionClock
 
 
@@ -59,6 +61,32 @@ def test_a_step_of_the_wall_clock_does_not_move_the_monotonic_time() -> None:
     assert clock.monotonic_of(60 * 16_000) == 160.0
     assert clock.wall(60 * 16_000) == 1_003_660.0
     assert clock.wall(0) == 1_000_000.0
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0, 0.6])
+def test_audio_after_a_step_of_the_wall_clock_has_its_time_within_a_second(step: float) -> None:
+    clocks = Clocks()
+    clock = session_clock(clocks)
+    clock.renew_if_due()
+    clocks.advance(0.5, 8_000)
+    clocks.realtime += step  # set by NTP, or a machine that was suspended
+    assert clock.renew_if_due() is None
+    clocks.advance(0.5, 8_000)
+    anchor = clock.renew_if_due()
+    assert anchor is not None
+    assert anchor.realtime_seconds == 1_000_001.0 + step
+    assert clock.wall(16_000 + 320) == 1_000_001.02 + step
+    clocks.advance(1.0, 16_000)
+    assert clock.renew_if_due() is None
+
+
+def test_a_slow_drift_of_the_wall_clock_waits_for_the_minute() -> None:
+    clocks = Clocks()
+    clock = session_clock(clocks)
+    clock.renew_if_due()
+    clocks.realtime += 0.4
+    clocks.advance(30.0, 30 * 16_000)
+    assert clock.renew_if_due() is None
 
 
 def test_an_unpaced_source_counts_from_the_session_start_and_has_no_monotonic_time() -> None:

@@ -162,6 +162,7 @@ class Listener(Worker):
                     assert_never(event)
 
     def _end(self, event: Ended) -> None:
+        started_at = self._clock.wall(event.span.start)
         self._open = False
         self.counters.utterances += 1
         self._recorder.end(
@@ -171,8 +172,9 @@ class Listener(Worker):
                 speech=event.speech,
                 speech_ratio=event.speech_ratio,
                 reason=event.reason,
-                started_at=self._clock.wall(event.span.start),
-                ended_at=self._clock.wall(event.span.end),
+                started_at=started_at,
+                # Not the clock's word: one that was set back meanwhile would have it end before it began.
+                ended_at=started_at + event.span.seconds,
             )
         )
 

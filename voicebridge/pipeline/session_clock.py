@@ -7,6 +7,12 @@ from typing import Protocol
 from voicebridge.domain.timeline import Anchor, Timeline
 from voicebridge.domain.units import samples_to_seconds
 
+STEP_SECONDS = 0.5
+"""A wall clock this far from where the newest anchor puts it was set (NTP, by hand), or ran on while the machine was
+suspended."""
+STEP_PAUSE_SECONDS = 1.0
+"""At most one anchor in this time is taken for that reason."""
+
 
 class StampedRing(Protocol):
     """Something that knows when its newest sample came."""
@@ -41,16 +47,22 @@ class SessionClock:
         self._renewed_at: float | None = None
 
     def renew_if_due(self) -> Anchor | None:
-        """Take a new anchor at the first audio and then every ``anchor_seconds``; return it if one was taken."""
+        """Take a new anchor at the first audio, then every ``anchor_seconds`` and when the wall clock was set.
+
+        Returns it if one was taken.
+        """
         if not self.paced:
             return None
         now = self._monotonic()
-        if self._renewed_at is not None and now - self._renewed_at < self._anchor_seconds:
-            return None
+        if self._renewed_at is not None:
+            age_seconds = now - self._renewed_at
+            due = age_seconds >= self._anchor_seconds or (age_seconds >= STEP_PAUSE_SECONDS and self._was_set(now))
+            if not due:
+                return None
         return self.renew()
 
     def renew(self) -> Anchor:
-        """Take a new anchor now: at the start, every minute, and when audio comes back after a gap."""
+        """Take a new anchor now: when one is due, and when audio comes back after a gap."""
         sample_index, monotonic_seconds = self._ring.mark()
         if self.first_sample_monotonic is None:
             self.first_sample_monotonic = monotonic_seconds - samples_to_seconds(sample_index)
@@ -68,6 +80,11 @@ class SessionClock:
     def monotonic_of(self, sample_index: int) -> float | None:
         """Return CLOCK_MONOTONIC at a sample index, or None for a source that is not paced."""
         return self._timeline.monotonic_seconds(sample_index) if self.paced else None
+
+    def _was_set(self, now: float) -> bool:
+        newest = self._timeline.newest
+        expected = newest.realtime_seconds + now - newest.monotonic_seconds
+        return abs(self._realtime() - expected) >= STEP_SECONDS
 
     def _anchor(self, sample_index: int, monotonic_seconds: float) -> Anchor:
         return Anchor(sample_index, monotonic_seconds, self._realtime() - (self._monotonic() - monotonic_seconds))

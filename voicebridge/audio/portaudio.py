@@ -46,8 +46,13 @@ def refresh(sd: Any) -> None:
 
 
 def inputs(sd: Any) -> list[InputDevice]:
-    """Return the devices that can record."""
-    apis = sd.query_hostapis()
+    """Return the devices that can record. Raises DeviceError when the sound system does not say."""
+    try:
+        apis, devices = sd.query_hostapis(), sd.query_devices()
+    except sd.PortAudioError as error:
+        raise DeviceError(
+            f"The sound system does not list its devices: {_text_of(error)}.", "Is it running?"
+        ) from error
     default = sd.default.device[0]
     return [
         InputDevice(
@@ -58,7 +63,7 @@ def inputs(sd: Any) -> list[InputDevice]:
             default_rate=round(device["default_samplerate"]),
             is_default=device["index"] == default,
         )
-        for device in sd.query_devices()
+        for device in devices
         if device["max_input_channels"] > 0
     ]
 
@@ -72,8 +77,13 @@ class PortAudioStream:
 
     @property
     def active(self) -> bool:
-        """True while the sound library's thread runs."""
-        return bool(self._stream.active)
+        """True while the sound library's thread runs; a stream that cannot be asked any more is lost."""
+        import sounddevice
+
+        try:
+            return bool(self._stream.active)
+        except sounddevice.PortAudioError:
+            return False
 
     def close(self) -> None:
         """Stop and close; the sound library's thread is gone after that."""
@@ -101,14 +111,22 @@ def _open(sd: Any, settings: AudioSettings, device: InputDevice, capture: Captur
     rate = settings.rate or device.default_rate
     for channels in (settings.channels,) if settings.channels else (1, device.channels):
         try:
-            stream = _stream(sd, settings, device, (rate, channels), capture)
-            stream.start()
+            stream = _started(_stream(sd, settings, device, (rate, channels), capture))
         except sd.PortAudioError as error:
             if settings.channels or channels == device.channels or _code_of(error) != _INVALID_CHANNELS:
                 raise
         else:
             return stream
     raise AssertionError("a stream was opened or an error raised")  # pragma: no cover
+
+
+def _started(stream: Any) -> Any:
+    try:
+        stream.start()
+    except BaseException:
+        stream.close()  # it would hold the device
+        raise
+    return stream
 
 
 def _stream(sd: Any, settings: AudioSettings, device: InputDevice, shape: tuple[int, int], capture: Capture) -> Any:

@@ -9,6 +9,7 @@ from tests.fakes.states import state_in
 from voicebridge import __version__
 from voicebridge.daemon.notebook import open_notebook
 from voicebridge.domain.errors import StoreError
+from voicebridge.domain.timeline import Anchor
 from voicebridge.settings.layers import digest
 from voicebridge.settings.paths import database_path
 from voicebridge.store.lock import boot_id
@@ -56,3 +57,12 @@ def test_purging_deletes_nothing_that_is_to_be_kept(tmp_path: Path) -> None:
     notebook = open_notebook(SETTINGS, tmp_path, "a microphone")
     assert notebook.purge() == 0
     notebook.close("clean")
+
+
+def test_purging_thins_out_what_gathers(tmp_path: Path) -> None:
+    notebook = open_notebook(SETTINGS, tmp_path, "a microphone")
+    for second in range(3):
+        notebook.shelf.log.add_anchor(Anchor(16_000 * second, second, 1_000_000.0 + second))
+    notebook.purge()
+    notebook.close("clean")
+    assert rows(tmp_path, "SELECT sample_index FROM anchors") == [(0,)]

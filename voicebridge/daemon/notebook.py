@@ -31,10 +31,14 @@ class Notebook:
     recovery: "Recovery"
 
     def purge(self) -> int:
-        """Delete kept audio whose time is over; return how many files."""
+        """Delete kept audio whose time is over, and thin out what gathers; return how many files."""
         from voicebridge.store.retention import purge
+        from voicebridge.store.thinning import thin_out
 
-        return purge(self.db, self.kept, time.time())
+        now = time.time()
+        purged = purge(self.db, self.kept, now)
+        thin_out(self.db, now)
+        return purged
 
     def note_engine(self, engine: str, model: str) -> None:
         """Commit which engine decodes."""

@@ -66,6 +66,23 @@ def test_a_place_that_vanishes_is_counted_and_not_raised(tmp_path: Path) -> None
     assert file.failures == 1
 
 
+def test_a_file_that_cannot_be_removed_does_not_disturb_the_end(tmp_path: Path) -> None:
+    place = tmp_path / "run"
+    place.mkdir()
+    file = StatusFile((place / "status.json",))
+    place.rmdir()
+    place.write_text("no directory")
+    file.remove()
+    assert file.failures == 1
+
+
+def test_what_a_kill_left_half_written_goes_with_the_next_end(tmp_path: Path) -> None:
+    (tmp_path / "status.tmp").write_text('{"schema"')
+    file = StatusFile((tmp_path / "status.json",))
+    file.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_any_place_nothing_is_written() -> None:
     file = StatusFile((Path("/proc/voicebridge/status.json"),))
     file.write(status())

@@ -57,7 +57,8 @@ class StatusFile:
         """Replace the file in one step; not durable on purpose. A failure is counted, not raised."""
         if self.path is None:
             return
-        partial = self.path.with_suffix(f".{os.getpid()}.tmp")
+        # One name for all: only the holder of the state directory writes, and what a kill leaves is written over.
+        partial = self._partial(self.path)
         try:
             partial.write_text(json.dumps(asdict(status)), encoding="utf-8")
             partial.replace(self.path)
@@ -65,9 +66,18 @@ class StatusFile:
             self.failures += 1
 
     def remove(self) -> None:
-        """Delete the file: the daemon has ended."""
-        if self.path is not None:
+        """Delete the file: the daemon has ended. A failure is counted, not raised: a disk may be read-only by now."""
+        if self.path is None:
+            return
+        try:
             self.path.unlink(missing_ok=True)
+            self._partial(self.path).unlink(missing_ok=True)
+        except OSError:
+            self.failures += 1
+
+    @staticmethod
+    def _partial(path: Path) -> Path:
+        return path.with_suffix(".tmp")
 
 
 def read_status(places: Sequence[Path]) -> dict[str, Any] | None:

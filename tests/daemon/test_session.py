@@ -1,4 +1,5 @@
 import dataclasses
+import logging
 import sqlite3
 import threading
 from contextlib import closing
@@ -207,6 +208,17 @@ def test_more_than_the_queue_holds_is_recovered_beside_what_is_heard(tmp_path: P
             crashed.add(start=float(number), length=0.02)
     Session(tmp_path, spoken(10), FakeEngine()).hear()
     assert rows(tmp_path, "SELECT status, count(*) FROM utterances GROUP BY status") == [("done", 310)]
+
+
+def test_what_an_earlier_process_left_is_logged_and_kept_as_an_event(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with state_in(tmp_path) as crashed:
+        crashed.add()
+    with caplog.at_level(logging.WARNING):
+        Session(tmp_path, spoken(1), FakeEngine()).hear()
+    assert "left something behind: sessions without an end: 1" in caplog.text
+    assert ("recovered", "sessions without an end: 1") in rows(tmp_path, "SELECT kind, detail FROM events")
 
 
 def test_the_status_tells_how_the_session_is_and_goes_with_it(tmp_path: Path) -> None:

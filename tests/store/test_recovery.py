@@ -18,6 +18,20 @@ def test_after_an_orderly_stop_there_is_nothing_to_do(state: State) -> None:
     assert (recovery.crashed_sessions, recovery.interrupted, recovery.settled_leftovers) == (0, 0, 0)
 
 
+def test_what_was_found_is_told_in_a_sentence(state: State) -> None:
+    assert str(state.recover()) == "sessions without an end: 1"
+    state.spool.append(UtteranceKey(state.session_id, 320_000), NOON, noise(1))
+    lost = state.add()
+    state.spool.discard(UtteranceKey(state.session_id, 16_000))
+    state.spool.file_of(UtteranceKey(5, 0)).write_bytes(b"x" * 100)
+    assert str(state.recover()) == (
+        "utterances that were interrupted, pending as far as they were heard: 1; "
+        f"utterances set aside as failed: 1 (ids {lost}); "
+        "unreadable files in the spool, renamed to *.unreadable: 1"
+    )
+    assert str(state.recover()) == ""
+
+
 def test_a_session_without_an_end_has_crashed_at_its_last_sign_of_life(state: State) -> None:
     state.hear(start=10.0)
     assert state.recover().crashed_sessions == 1

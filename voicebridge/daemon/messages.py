@@ -37,6 +37,12 @@ STARTED = Message(
     logging.INFO,
     "Voicebridge {version} started, session {session}, hearing {source}",
 )
+RECOVERED = Message(
+    "recovered",
+    "2070ae41678c45a1b511a0f4b55ac5f8",
+    logging.WARNING,
+    "The process before this one left something behind: {detail}",
+)
 STOPPING = Message("stopping", "3a2e0dd3f0cc49978a49953d6a943f27", logging.INFO, "Stopping: {reason}")
 STOPPED = Message(
     "stopped", "85ec3319ebb34e26aeb5911613dcfd23", logging.INFO, "Stopped after {seconds:.0f} s: {reason}"
@@ -99,6 +105,7 @@ STORE_RECOVERED = Message(
 
 CATALOGUE = (
     STARTED,
+    RECOVERED,
     STOPPING,
     STOPPED,
     UTTERANCE_STORED,

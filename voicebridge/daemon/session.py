@@ -1,5 +1,6 @@
 """One session from the first captured sample to the closed database."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from voicebridge.daemon.lifecycle import Daemon
     from voicebridge.daemon.notebook import Notebook
     from voicebridge.pipeline.store_writer import StoreWriter
+
+logger = logging.getLogger(__name__)
 
 EVENTS_HELD = 4096
 """Announcements that may wait for a slow reader (a stopped terminal) before the oldest are dropped."""
@@ -135,6 +138,7 @@ def _run(orders: Orders, plan: Plan, daemon: "Daemon", on_event: Callable[[Event
         _note(plan, daemon.crew.writer, event)
         on_event(event)
 
+    _tell_recovery(plan, daemon.crew.writer)
     daemon.start(Keeper(duties(daemon, plan, reporter), time.monotonic))
     try:
         daemon.follow(announce, orders.seconds)
@@ -143,6 +147,15 @@ def _run(orders: Orders, plan: Plan, daemon: "Daemon", on_event: Callable[[Event
             daemon.stop(announce)
         finally:
             reporter.close()
+
+
+def _tell_recovery(plan: Plan, writer: "StoreWriter") -> None:
+    """Log, and keep as an event, what the start found wrong."""
+    from voicebridge.daemon.messages import RECOVERED, log_event
+
+    if detail := str(plan.notebook.recovery):
+        log_event(logger, RECOVERED, detail=detail)
+        writer.offer(lambda: plan.notebook.shelf.log.add_event(RECOVERED.event, detail))
 
 
 def _note(plan: Plan, writer: "StoreWriter", event: Event) -> None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SHORTEST_SAMPLES = ms_to_samples(100)
 """Less than this of an interrupted utterance is no word: `endpoint.min_speech_ms` is as much by default."""
 
+MAX_NAMED = 10
+"""Ids that are named in the sentence about a recovery."""
+
 
 @dataclass(slots=True)
 class Recovery:
@@ -38,6 +41,17 @@ class Recovery:
     """Audio that should have been deleted when its utterance was settled."""
     unreadable: int = 0
     """Files in the spool that are not ours; renamed to `*.unreadable` and left there."""
+
+    def __str__(self) -> str:
+        """Say what a person should know of it; nothing when all was in order."""
+        named = ", ".join(str(number) for number in self.failed[:MAX_NAMED])
+        found = {
+            "sessions without an end": (self.crashed_sessions, ""),
+            "utterances that were interrupted, pending as far as they were heard": (self.interrupted, ""),
+            "utterances set aside as failed": (len(self.failed), f" (ids {named})"),
+            "unreadable files in the spool, renamed to *.unreadable": (self.unreadable, ""),
+        }
+        return "; ".join(f"{what}: {count}{more}" for what, (count, more) in found.items() if count)
 
 
 def recover(db: "Database", spool: DirectorySpool, kept: KeptAudio, max_attempts: int, now: float) -> Recovery:

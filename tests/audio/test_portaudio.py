@@ -4,7 +4,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import sounddevice
 
 from voicebridge.audio.capture import Capture, Pace
 from voicebridge.audio.level import LevelMeter
@@ -14,8 +13,12 @@ from voicebridge.domain.errors import DeviceError
 from voicebridge.settings.schema import AudioSettings
 
 
+class PortAudioError(Exception):
+    """Stands for sounddevice's: importing that would look for devices before other tests have some."""
+
+
 def refuse(*_: Any, **__: Any) -> Any:
-    raise sounddevice.PortAudioError("Unanticipated host error", -9999)
+    raise PortAudioError("Unanticipated host error", -9999)
 
 
 class FailingStream:
@@ -38,13 +41,13 @@ class FailingStream:
 
 
 def test_devices_that_cannot_be_listed_are_a_device_error() -> None:
-    library = SimpleNamespace(PortAudioError=sounddevice.PortAudioError, query_hostapis=refuse)
+    library = SimpleNamespace(PortAudioError=PortAudioError, query_hostapis=refuse)
     with pytest.raises(DeviceError, match="does not list its devices: Unanticipated host error"):
         inputs(library)
 
 
 def test_a_stream_that_cannot_be_asked_is_not_active() -> None:
-    assert not PortAudioStream("desk", FailingStream()).active
+    assert not PortAudioStream(SimpleNamespace(PortAudioError=PortAudioError), "desk", FailingStream()).active
 
 
 def test_a_stream_that_does_not_start_is_closed() -> None:
@@ -54,9 +57,9 @@ def test_a_stream_that_does_not_start_is_closed() -> None:
         made.append(FailingStream(**options))
         return made[-1]
 
-    library = SimpleNamespace(PortAudioError=sounddevice.PortAudioError, RawInputStream=make)
+    library = SimpleNamespace(PortAudioError=PortAudioError, RawInputStream=make)
     device = inputs(_library_with_one_device())[0]
-    with pytest.raises(sounddevice.PortAudioError):
+    with pytest.raises(PortAudioError):
         open_stream(library, AudioSettings(), device, Capture(LevelMeter(), Pace()))
     assert [stream.closed for stream in made] == [True]
 
@@ -64,7 +67,7 @@ def test_a_stream_that_does_not_start_is_closed() -> None:
 def _library_with_one_device() -> Any:
     device = {"index": 0, "name": "desk", "hostapi": 0, "max_input_channels": 2, "default_samplerate": 48_000.0}
     return SimpleNamespace(
-        PortAudioError=sounddevice.PortAudioError,
+        PortAudioError=PortAudioError,
         query_hostapis=lambda: [{"name": "ALSA"}],
         query_devices=lambda: [device],
         default=SimpleNamespace(device=(0, 0)),

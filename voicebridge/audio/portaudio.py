@@ -71,18 +71,17 @@ def inputs(sd: Any) -> list[InputDevice]:
 class PortAudioStream:
     """An open, running stream of a device."""
 
-    def __init__(self, name: str, stream: Any) -> None:
+    def __init__(self, sd: Any, name: str, stream: Any) -> None:
         self.name = name
+        self._sd = sd
         self._stream = stream
 
     @property
     def active(self) -> bool:
         """True while the sound library's thread runs; a stream that cannot be asked any more is lost."""
-        import sounddevice
-
         try:
             return bool(self._stream.active)
-        except sounddevice.PortAudioError:
+        except self._sd.PortAudioError:
             return False
 
     def close(self) -> None:
@@ -104,7 +103,7 @@ def open_microphone(settings: AudioSettings, wanted: str, capture: Capture, fres
         stream = _open(sd, settings, device, capture)
     except sd.PortAudioError as error:
         raise _explained(sd, settings, device, error) from error
-    return PortAudioStream(device.name, stream)
+    return PortAudioStream(sd, device.name, stream)
 
 
 def _open(sd: Any, settings: AudioSettings, device: InputDevice, capture: Capture) -> Any:

@@ -15,7 +15,7 @@ import pytest
 from tests.fakes.children import FIRST, SECOND, SPHINX, WHISPER, Home, complaint, speech, wait_until
 from voicebridge.domain.errors import ExitCode
 from voicebridge.health.status import read_status
-from voicebridge.settings.paths import database_path
+from voicebridge.settings.paths import database_path, status_paths
 
 
 def rows(home: Home, columns: str = "status, text", table: str = "utterances") -> list[tuple[Any, ...]]:
@@ -210,7 +210,8 @@ def test_status_follows_its_life(home: Home, two: Path) -> None:
     assert home.run("status").returncode == ExitCode.NOT_RUNNING
     process = home.start(*SPHINX, "-s", "health.status_seconds=0.5", "run", "--file", two, "--realtime", "--quiet")
     with process:
-        wait_until(lambda: (read_status([home.state / "status.json"]) or {}).get("state") == "hearing", process)
+        places = status_paths(home.state, home.environment)
+        wait_until(lambda: (read_status(places) or {}).get("state") == "hearing", process)
         told = home.run("status", "--json")
         assert told.returncode == ExitCode.OK
         status = json.loads(told.stdout)

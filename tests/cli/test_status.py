@@ -41,6 +41,7 @@ WELL = Status(
     backlog_seconds=12.0,
     gaps=1,
     gap_seconds=0.5,
+    counters={},
 )
 
 

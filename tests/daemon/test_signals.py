@@ -20,7 +20,13 @@ def test_the_first_signal_asks_for_a_stop(number: signal.Signals) -> None:
 
 def test_before_there_is_somebody_to_ask_it_interrupts() -> None:
     with StopSignals(), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_before_there_is_somebody_to_ask_systemd_gets_an_orderly_end() -> None:
+    with StopSignals(), pytest.raises(SystemExit) as ended:
         signal.raise_signal(signal.SIGTERM)
+    assert ended.value.code == ExitCode.OK
 
 
 def test_the_handlers_from_before_are_set_back() -> None:

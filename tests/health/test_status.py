@@ -29,6 +29,7 @@ def status(state: str = "hearing") -> Status:
         backlog_seconds=0.0,
         gaps=0,
         gap_seconds=0.0,
+        counters={"writer_refused": 0},
     )
 
 

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -202,3 +203,19 @@ def test_a_drain_that_takes_too_long_is_told(writer: StoreWriter) -> None:
     writer.offer(gate.wait)
     assert not writer.drain(0.01)
     gate.set()
+
+
+def test_it_tells_how_long_a_try_has_been_running(writer: StoreWriter) -> None:
+    begun, gate = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        begun.set()
+        gate.wait()
+
+    assert writer.try_age_seconds(time.monotonic()) == 0.0
+    writer.offer(slow)
+    assert begun.wait(10)
+    assert writer.try_age_seconds(time.monotonic() + 60) >= 60
+    gate.set()
+    assert writer.drain(10)
+    assert writer.try_age_seconds(time.monotonic() + 60) == 0.0

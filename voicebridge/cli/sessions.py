@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voicebridge import __version__
@@ -86,7 +87,7 @@ def hear_session(
                     log_event(logger, STARTED, version=__version__, session=session, source=started.source.info.name)
                 audience.tell(lambda: greet(started))
 
-            report = hear(orders, announce, begin)
+            report = hear(replace(orders, housekeeping=log.flush), announce, begin)
         if logged:
             reason = "its source has ended" if report.ended else str(report.error or "it was asked to")
             log_event(logger, STOPPED, seconds=time.monotonic() - began, reason=reason)

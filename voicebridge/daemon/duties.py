@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 PURGE_SECONDS = 3600.0
 LOOK_AGAIN_SECONDS = 30.0
 DEADLINE_CHECK_SECONDS = 1.0
+LOAD_DEADLINE_SECONDS = 600.0
+"""The largest model takes well over a minute from a slow card; ten are a hang."""
+COMMIT_DEADLINE_SECONDS = 180.0
+"""One try of one commit or spool write. A lock ends a try after `store.busy_timeout_ms`, at most 60 s; a failing disk
+was seen to hold a write for 30 s at a time."""
 DEAF_SECONDS = 3.0
 """A paced source that has delivered nothing for so long is not heard."""
 
@@ -35,10 +40,17 @@ def duties(daemon: Daemon, plan: Plan, reporter: "StatusReporter") -> Sequence[D
 
 
 def check_deadlines(daemon: Daemon, plan: Plan) -> None:
-    """Leave when a decode has outlived its deadline: it cannot be cancelled inside the process."""
-    age = daemon.crew.transcriber.decode_age_seconds(time.monotonic())
-    if age > plan.settings.engine.decode_deadline_seconds:
-        daemon.leave_stuck(f"a decode has run for {age:.0f} s (engine.decode_deadline_seconds)")
+    """Leave when a call that cannot be cancelled inside the process has outlived its deadline."""
+    now, transcriber = time.monotonic(), daemon.crew.transcriber
+    decode_seconds = transcriber.decode_age_seconds(now)
+    if decode_seconds > plan.settings.engine.decode_deadline_seconds:
+        daemon.leave_stuck(f"a decode has run for {decode_seconds:.0f} s (engine.decode_deadline_seconds)")
+    load_seconds = transcriber.load_age_seconds(now)
+    if load_seconds > LOAD_DEADLINE_SECONDS:
+        daemon.leave_stuck(f"the engine has been loading for {load_seconds:.0f} s")
+    commit_seconds = daemon.crew.writer.try_age_seconds(now)
+    if commit_seconds > COMMIT_DEADLINE_SECONDS:
+        daemon.leave_stuck(f"the disk has not answered the store for {commit_seconds:.0f} s")
 
 
 def _purge(daemon: Daemon, plan: Plan) -> None:
@@ -99,7 +111,22 @@ class StatusReporter:
             backlog_seconds=crew.transcriber.backlog_seconds,
             gaps=heard.gaps + recorder.lost_stretches,
             gap_seconds=samples_to_seconds(heard.gap_samples + recorder.lost_samples),
+            counters=self._counters(),
         )
+
+    def _counters(self) -> dict[str, int]:
+        crew = self._daemon.crew
+        return {
+            "announcements_dropped": crew.announced.dropped,
+            "attempts_uncounted": crew.transcriber.counters.uncounted_attempts,
+            "decode_errors": crew.transcriber.counters.errors,
+            "recorder_dropped": crew.recorder.dropped_tasks,
+            "ring_overrun_samples": self._plan.ears.ring.overrun_samples,
+            "speech_discarded": crew.listener.counters.discarded,
+            "writer_given_up": crew.writer.given_up,
+            "writer_refused": crew.writer.refused,
+            "writer_retries": crew.writer.retries,
+        }
 
     def _state(self) -> str:
         if self._daemon.stopping:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+HOUSEKEEPING_SECONDS = 30.0
 EVENTS_HELD = 4096
 """Announcements that may wait for a slow reader (a stopped terminal) before the oldest are dropped."""
 
@@ -38,6 +39,8 @@ class Orders:
     """Stop after so long; None goes on until the source ends or somebody stops it."""
     engine: Engine | None = None
     """Decode with this engine instead of the one that the settings name (for benches)."""
+    housekeeping: Callable[[], None] = lambda: None
+    """Called by the health keeper every half minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ def _daemon(plan: Plan) -> "Daemon":
 
 def _run(orders: Orders, plan: Plan, daemon: "Daemon", on_event: Callable[[Event], None]) -> None:
     from voicebridge.daemon.duties import StatusReporter, duties
-    from voicebridge.health.keeper import Keeper
+    from voicebridge.health.keeper import Duty, Keeper
 
     reporter = StatusReporter(daemon, plan, orders.state)
 
@@ -139,7 +142,9 @@ def _run(orders: Orders, plan: Plan, daemon: "Daemon", on_event: Callable[[Event
         on_event(event)
 
     _tell_recovery(plan, daemon.crew.writer)
-    daemon.start(Keeper(duties(daemon, plan, reporter), time.monotonic))
+    daemon.start(
+        Keeper((*duties(daemon, plan, reporter), Duty(HOUSEKEEPING_SECONDS, orders.housekeeping)), time.monotonic)
+    )
     try:
         daemon.follow(announce, orders.seconds)
     finally:

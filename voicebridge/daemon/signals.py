@@ -14,7 +14,8 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM)
 class StopSignals:
     """Asks for a stop at the first SIGINT or SIGTERM, and leaves at the second, whatever hangs.
 
-    Before there is somebody to ask (the daemon is being built), the first one raises KeyboardInterrupt.
+    Before there is somebody to ask (the daemon is being built), the first one unwinds: SIGINT as KeyboardInterrupt,
+    SIGTERM as an orderly end.
     """
 
     def __init__(self) -> None:
@@ -38,10 +39,11 @@ class StopSignals:
             # None was not set from Python, and cannot be set back from it.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)  # type: ignore[arg-type]  # what signal.signal returned, it takes
 
-    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.received += 1
         if self.received > 1:
             os._exit(ExitCode.INTERRUPTED)
         if self._request_stop is None:
-            raise KeyboardInterrupt
+            # systemd takes any other status after its SIGTERM for a failure.
+            raise SystemExit(ExitCode.OK) if number == signal.SIGTERM else KeyboardInterrupt
         self._request_stop()

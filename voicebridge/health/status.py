@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ class Status:
     backlog_seconds: float
     gaps: int
     gap_seconds: float
+    counters: Mapping[str, int]
+    """How often each bound was reached, by its name (docs/architecture.md, Bounds)."""
     schema: int = SCHEMA
 
 

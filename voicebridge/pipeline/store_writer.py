@@ -48,7 +48,7 @@ class StoreWriter(Worker):
         self.completed = 0
         self.given_up = 0
         self.trouble: str | None = None
-        self.job_started_monotonic: float | None = None
+        self._try_began: float | None = None
         self._events = events
         self._max_audio_bytes = max_audio_bytes
         self._jobs: deque[Job] = deque()
@@ -56,6 +56,11 @@ class StoreWriter(Worker):
         self._over = False
         self._changed = threading.Condition()
         self._hurry = threading.Event()
+
+    def try_age_seconds(self, now_monotonic: float) -> float:
+        """How long the present try of the present job has been running; 0 when none is."""
+        began = self._try_began
+        return 0.0 if began is None else now_monotonic - began
 
     @property
     def queued_jobs(self) -> int:
@@ -140,9 +145,7 @@ class StoreWriter(Worker):
 
     def _run(self) -> None:
         while job := self._next():
-            self.job_started_monotonic = time.monotonic()
             self._do(job)
-            self.job_started_monotonic = None
             with self._changed:
                 self._jobs.popleft()
                 self._audio_bytes -= job.audio_bytes
@@ -162,7 +165,7 @@ class StoreWriter(Worker):
             last_try = self._stopping.is_set()
             tries += 1
             try:
-                result = job.action()
+                result = self._try(job)
             except UtteranceGoneError as error:
                 self._fail(job, error)  # forgotten on purpose while it was on its way: nothing is wrong
                 return
@@ -179,6 +182,13 @@ class StoreWriter(Worker):
                 if job.future:
                     job.future.set_result(result)
                 return
+
+    def _try(self, job: Job) -> Any:
+        self._try_began = time.monotonic()
+        try:
+            return job.action()
+        finally:
+            self._try_began = None
 
     def _give_up(self, job: Job, error: StoreError) -> None:
         self.given_up += 1

@@ -88,6 +88,7 @@ class Transcriber(Worker):
         self._fetched_up_to = 0
         self._current: PendingUtterance | None = None
         self._decode_began: float | None = None
+        self._load_began: float | None = None
         self._over = False
 
     @property
@@ -111,6 +112,11 @@ class Transcriber(Worker):
         """Audio that waits in memory for its decode."""
         with self._changed:
             return sum(pending.ended.span.seconds for pending in self._queue)
+
+    def load_age_seconds(self, now_monotonic: float) -> float:
+        """How long the engine has been loading; 0 when it is not."""
+        began = self._load_began
+        return 0.0 if began is None else now_monotonic - began
 
     def decode_age_seconds(self, now_monotonic: float) -> float:
         """How long the present decode has been running; 0 when none is."""
@@ -174,7 +180,7 @@ class Transcriber(Worker):
                 self._changed.notify_all()
 
     def _load(self) -> bool:
-        began = time.monotonic()
+        self._load_began = began = time.monotonic()
         info = self._engine.info
         try:
             self._engine.load()
@@ -182,6 +188,8 @@ class Transcriber(Worker):
             self.engine_error = error
             self._events.publish(EngineFailed(info.engine, str(error)))
             return False
+        finally:
+            self._load_began = None
         self.ready_monotonic = time.monotonic()
         self._events.publish(EngineReady(info.engine, info.model, (time.monotonic() - began) * 1000))
         return True

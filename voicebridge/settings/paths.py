@@ -60,10 +60,13 @@ def status_paths(state: Path, environ: Mapping[str, str] = os.environ) -> tuple[
     seconds does not wear out a flash card; else in the state directory.
     """
     tag = hashlib.sha256(str(state.absolute()).encode()).hexdigest()[:8]
-    runtime = [environ.get("RUNTIME_DIRECTORY", "").split(":")[0], "/run/voicebridge"]
-    if base := environ.get("XDG_RUNTIME_DIR"):
-        runtime.append(f"{base}/voicebridge")
-    return (*(Path(place) / f"status-{tag}.json" for place in runtime if place), state / "status.json")
+    # The user's runtime directory has no folder of ours, and needs none for one file.
+    runtime = [
+        environ.get("RUNTIME_DIRECTORY", "").split(":")[0],
+        "/run/voicebridge",
+        environ.get("XDG_RUNTIME_DIR", ""),
+    ]
+    return (*(Path(place) / f"voicebridge-status-{tag}.json" for place in runtime if place), state / "status.json")
 
 
 def _home(environ: Mapping[str, str]) -> Path:

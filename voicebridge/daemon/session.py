@@ -13,6 +13,7 @@ from voicebridge.daemon.assembly import Ears, Plan, SourceMaker, build_crew, cho
 from voicebridge.domain.errors import ExitCode, VoicebridgeError
 from voicebridge.domain.events import CaptureChanged, EngineFailed, EngineReady, Event, StoreChanged
 from voicebridge.domain.ports import Engine, Source
+from voicebridge.domain.text import printable
 from voicebridge.domain.units import FRAME_MS, seconds_to_samples
 from voicebridge.settings import Settings, paths
 
@@ -133,6 +134,7 @@ def _daemon(plan: Plan) -> "Daemon":
 
 def _run(orders: Orders, plan: Plan, daemon: "Daemon", on_event: Callable[[Event], None]) -> None:
     from voicebridge.daemon.duties import StatusReporter, duties
+    from voicebridge.daemon.systemd import notify
     from voicebridge.health.keeper import Duty, Keeper
 
     reporter = StatusReporter(daemon, plan, orders.state)
@@ -145,9 +147,12 @@ def _run(orders: Orders, plan: Plan, daemon: "Daemon", on_event: Callable[[Event
     daemon.start(
         Keeper((*duties(daemon, plan, reporter), Duty(HOUSEKEEPING_SECONDS, orders.housekeeping)), time.monotonic)
     )
+    # Settings, store and capture supervisor run; whether a model is loaded and something is heard comes later.
+    notify("READY=1", f"STATUS=Hearing {printable(plan.ears.source.info.name)}")
     try:
         daemon.follow(announce, orders.seconds)
     finally:
+        notify("STOPPING=1")
         try:
             daemon.stop(announce)
         finally:

@@ -3,12 +3,15 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
+from tests.pulse import PulseServer
 from tests.system.daemon import DaemonProcess
 from voicebridge_bench.models import WHISPER_COMMANDS
 from voicebridge_bench.playlist import Piece, write_playlist
@@ -77,3 +80,25 @@ def test_a_minute_of_speech_makes_no_name_query_and_no_connection(engine: str, t
     assert len(daemon.announced) >= 10
     assert leaks(log) == []
     assert list(home.rglob("*")) == [], "something was left in the home directory"
+
+
+@pytest.mark.slow
+@pytest.mark.pulse
+def test_a_microphone_makes_no_name_query_and_no_connection(pulse: PulseServer, tmp_path: Path) -> None:
+    speech, log = tmp_path / "speech.wav", tmp_path / "trace"
+    placed = write_playlist(speech, [Piece(clip.text, clip.samples) for clip in commands(4, seed=21)])
+    daemon = DaemonProcess(
+        tmp_path / "state",
+        [],
+        {"engine.kind": "whisper", "whisper.model": str(WHISPER_COMMANDS)},
+        pulse.environment,
+        prefix=tracer(log),
+    )
+    daemon.wait_until_hearing()
+    pulse.play(speech)
+    daemon.wait_until_settled(len(placed))
+    # strace hands signals on to the program that it runs only when it is not interrupted itself.
+    child = psutil.Process(daemon.process.pid).children()[0]
+    child.send_signal(signal.SIGINT)
+    assert daemon.ended() == 0, daemon.errors()
+    assert leaks(log) == []

@@ -78,7 +78,7 @@ install_python_packages() {
   touch -- "$unfinished"
   log_start=$(wc -l <"$log")
   run_logged "Installing Python packages (some 100 MB to download)" \
-    pip_install --constraint "$lock" --editable "${root}[$extras]" ||
+    pip_install --constraint "$lock" --editable "$root${extras:+[$extras]}" ||
     install_without_lock "$log_start" "$extras" ||
     {
       # pip leaves the environment as it was when it fails by itself.
@@ -97,7 +97,7 @@ install_python_packages() {
 install_without_lock() {
   tail -n "+$(($1 + 1))" -- "$log" | grep -q 'ResolutionImpossible' || return 1
   say "  A version in requirements/test.lock cannot be had here: taking what pyproject.toml allows instead."
-  run_logged "Installing Python packages in other versions" pip_install --editable "${root}[$2]"
+  run_logged "Installing Python packages in other versions" pip_install --editable "$root${2:+[$2]}"
 }
 
 # What building systemd-python needs: a compiler and the headers of libsystemd and of this Python.

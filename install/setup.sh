@@ -45,10 +45,10 @@ set_up_python() {
   # What the tests need includes what a trial needs.
   if is_installed test || is_installed "$level"; then return; fi
   case $level in
-    try) install_python_packages try bench ;;
+    try) install_python_packages try "" ;;
     test)
       want_build_packages
-      install_python_packages test bench,test
+      install_python_packages test test
       ;;
   esac
 }

@@ -115,3 +115,13 @@ def test_a_state_directory_before_the_command_is_a_setting(
     monkeypatch.chdir(tmp_path)
     assert guarded(group, ["--state-dir", "here", "config", "show", "--changed"]) == ExitCode.OK
     assert f'store.state_dir  "{tmp_path}/here"  command line' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [("config", "show"), ("--help",)])
+def test_a_full_disk_behind_standard_output_is_told(command: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "voicebridge", *command], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == ExitCode.FAILURE
+    assert done.stderr == "voicebridge: the output cannot be written: No space left on device.\n"

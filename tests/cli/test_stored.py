@@ -309,7 +309,7 @@ def test_retry_beside_the_daemon_says_that_it_is_soon(state: State, run: Run) ->
 def test_retry_of_what_is_done_or_not_there_is_told(state: State, run: Run) -> None:
     assert run("retry", "1").code == ExitCode.FAILURE
     said = run("retry", "99")
-    assert said.code == ExitCode.STORE
+    assert said.code == ExitCode.FAILURE
     assert "no utterance 99" in said.err
 
 

@@ -38,11 +38,11 @@ def test_the_handlers_from_before_are_set_back() -> None:
 
 def test_a_second_signal_ends_the_process_at_once_whatever_hangs() -> None:
     program = """
-import signal, threading
+import os, signal, threading
 from voicebridge.daemon.signals import StopSignals
 with StopSignals() as signals:
-    signals.call_on_stop(lambda: print("asked", flush=True))
-    print("ready", flush=True)
+    signals.call_on_stop(lambda: os.write(1, b"asked\\n"))  # not print: the signal may come in the middle of one
+    os.write(1, b"ready\\n")
     threading.Event().wait(60)
 """
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:

@@ -17,7 +17,7 @@ def test_a_first_run_makes_an_environment_and_installs_with_the_lock(checkout: C
     checkout.run("try")
     assert checkout.calls == [
         "venv",
-        f"pip install --no-input --constraint {checkout.root}/requirements/test.lock --editable {checkout.root}[bench]",
+        f"pip install --no-input --constraint {checkout.root}/requirements/test.lock --editable {checkout.root}",
     ]
 
 
@@ -32,7 +32,7 @@ def test_a_run_with_everything_installed_asks_nothing_and_takes_under_three_seco
 
 def test_what_the_tests_need_includes_what_a_trial_needs(checkout: Checkout) -> None:
     checkout.run("test")
-    assert any("[bench,test]" in call for call in checkout.calls)
+    assert any("[test]" in call for call in checkout.calls)
     checkout.run("try")
     assert checkout.calls == []
 

@@ -1,5 +1,6 @@
 """Command line: one module per command, imported only when it is called."""
 
+import errno
 import io
 import os
 import sys
@@ -35,6 +36,10 @@ COMMANDS = {
 
 
 # readable=False, here and in the commands: a file that may not be read is told in our own words, not as wrong usage.
+OUTPUT_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+"""What writing to standard output says when its disk is full or broken; our own files are written with names."""
+
+
 @click.group(
     name="voicebridge",
     cls=LazyGroup,
@@ -95,11 +100,18 @@ def guarded(command: click.Command, args: list[str] | None = None, **extra: Any)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
-    except Exception:  # noqa: BLE001 - the top of the main thread
-        traceback.print_exc()
-        click.echo("voicebridge: this is a fault of Voicebridge itself; please report the lines above.", err=True)
-        return ExitCode.INTERNAL
+    except Exception as error:  # noqa: BLE001 - the top of the main thread
+        return _fault(command, error)
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _fault(command: click.Command, error: Exception) -> int:
+    if isinstance(error, OSError) and error.filename is None and error.errno in OUTPUT_FAULTS:
+        click.echo(f"{command.name}: the output cannot be written: {error.strerror}.", err=True)
+        return ExitCode.FAILURE
+    traceback.print_exception(error)
+    click.echo("voicebridge: this is a fault of Voicebridge itself; please report the lines above.", err=True)
+    return ExitCode.INTERNAL
 
 
 def _complain(command: click.Command, error: VoicebridgeError) -> int:

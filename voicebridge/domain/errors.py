@@ -104,3 +104,5 @@ class StoreUnavailableError(StoreError):
 
 class UtteranceGoneError(StoreError):
     """An utterance that was forgotten while it was being worked on; there is nothing left to do for it."""
+
+    exit_code = ExitCode.FAILURE

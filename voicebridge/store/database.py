@@ -105,7 +105,7 @@ def _require(path: Path) -> None:
     if not exists:
         raise StoreError(
             f"There is no database at {path} yet.",
-            "Start `voicebridge run` (or `./install.sh try`) first, or name another place with --state-dir.",
+            "Start `voicebridge run` first, or name another place with --state-dir.",
             exit_code=ExitCode.NO_INPUT,
         )
 

@@ -1,5 +1,6 @@
 """`voicebridge-bench try`: hear live in the terminal; without a microphone a demonstration."""
 
+import shlex
 import sys
 import tempfile
 import time
@@ -122,6 +123,7 @@ def _demonstrate(settings: Settings, seconds: float | None) -> int:
         return ExitCode.OK
     click.echo(f"\n{follower.verdict()}")
     _close(follower.tally, heard_seconds, report)
+    click.echo(f"{'more':>10}  voicebridge --state-dir {shlex.quote(str(state))} history (search, export, forget)")
     return report.exit_code
 
 

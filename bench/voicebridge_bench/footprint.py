@@ -21,7 +21,6 @@ from voicebridge.settings import paths
 START_SECONDS = 30.0
 POLL_SECONDS = 0.1
 WARM_UP_SECONDS = 5.0
-STATUS_SECONDS = 0.5
 MEGABYTE = 1_000_000
 
 
@@ -58,7 +57,7 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="voicebridge-footprint-") as scratch:
         state = Path(scratch) / "state"
         call = [sys.executable, "-m", "voicebridge", "--state-dir", str(state)]
-        for key, value in {"health.status_seconds": str(STATUS_SECONDS), **settings}.items():
+        for key, value in settings.items():
             call += ["--set", f"{key}={value}"]
         child = subprocess.Popen([*call, "run", "--quiet", *arguments], env=dict(environ))
         try:

@@ -118,6 +118,14 @@ def test_silence_is_counted_from_the_latest_block_or_the_beginning() -> None:
     assert capture.silent_seconds() == 2
 
 
+def test_silence_of_all_streams_is_counted_from_the_latest_block_of_any() -> None:
+    clock, pace = Clock(), Pace()
+    assert pace.silent_seconds(clock.now) == 0
+    feed(capture_into(MemorySink(), clock, pace), clock, 1)
+    capture_into(MemorySink(), clock, pace)
+    assert pace.silent_seconds(clock.now + 5) == 5
+
+
 def test_broken_samples_are_counted() -> None:
     capture = Capture(MemorySink(), Pace())
     assert capture.broken_samples == 0

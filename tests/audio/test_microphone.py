@@ -10,7 +10,7 @@ import pytest
 
 from tests.fakes.sink import MemorySink
 from voicebridge.audio.capture import Capture
-from voicebridge.audio.microphone import SILENT_SECONDS, Microphone, OpenStream
+from voicebridge.audio.microphone import SILENT_SECONDS, STALLED_SECONDS, Microphone, OpenStream
 from voicebridge.domain.audio import GapReason
 from voicebridge.domain.errors import DeviceError
 from voicebridge.settings.schema import AudioSettings
@@ -187,6 +187,88 @@ def test_a_stop_does_not_wait_for_a_device_that_hangs() -> None:
     stream.deliver()
     assert scene.sink.samples == 0
     stream.hold.set()
+
+
+def test_an_outage_that_is_open_at_the_stop_is_a_gap_up_to_the_stop() -> None:
+    scene = Scene()
+    microphone = scene.microphone()
+    microphone.start(scene.sink)
+    stream = scene.device.stream()
+    stream.deliver(50)
+    assert scene.change()[0] is True
+    scene.device.failures = [lost() for _ in range(1000)]
+    stream.pull()
+    assert scene.change()[0] is False
+    scene.now += 6
+    microphone.stop()
+    scene.now += 5
+    microphone.stop()
+    scene.sink.wait_for_end()
+    (gap,) = scene.sink.gaps
+    assert (gap.reason, gap.span.start, gap.span.seconds) == (GapReason.DEVICE_LOST, 50 * 320, 6.0)
+
+
+def test_a_device_that_is_back_but_delivers_nothing_until_the_stop_leaves_the_gap_too() -> None:
+    scene = Scene()
+    microphone = scene.microphone()
+    microphone.start(scene.sink)
+    stream = scene.device.stream()
+    stream.deliver()
+    assert scene.change()[0] is True
+    scene.now += 1
+    stream.pull()
+    assert scene.change()[0] is False
+    scene.device.stream()
+    scene.now += 1
+    microphone.stop()
+    scene.sink.wait_for_end()
+    (gap,) = scene.sink.gaps
+    assert gap.span.seconds == 2.0
+
+
+def test_a_device_that_hangs_when_it_is_lost_leaves_the_gap_once() -> None:
+    scene = Scene()
+    microphone = scene.microphone()
+    microphone.start(scene.sink)
+    stream = scene.device.stream()
+    stream.hold = threading.Event()
+    stream.deliver()
+    assert scene.change()[0] is True
+    scene.now += 4
+    assert scene.change()[0] is False
+    microphone.stop()
+    assert scene.sink.closed
+    stream.hold.set()
+    microphone.stop()
+    (gap,) = scene.sink.gaps
+    assert gap.span.seconds == 4.0
+
+
+@pytest.mark.parametrize(("silent_seconds", "lost_seconds"), [(STALLED_SECONDS, []), (STALLED_SECONDS + 0.5, [1.5])])
+def test_a_stop_while_the_device_delivers_is_no_gap_but_one_that_stalled_is(
+    silent_seconds: float, lost_seconds: list[float]
+) -> None:
+    scene = Scene()
+    microphone = scene.microphone()
+    microphone.start(scene.sink)
+    scene.device.stream().deliver()
+    assert scene.change()[0] is True
+    scene.now += silent_seconds
+    microphone.stop()
+    scene.sink.wait_for_end()
+    assert [gap.span.seconds for gap in scene.sink.gaps] == lost_seconds
+
+
+def test_a_device_that_never_came_has_no_sample_that_a_gap_could_follow() -> None:
+    settings = AudioSettings(retry=True, retry_max_seconds=0.1)
+    scene = Scene(DeskDevice([lost() for _ in range(1000)]), settings)
+    microphone = scene.microphone()
+    microphone.start(scene.sink)
+    assert scene.change()[0] is False
+    scene.now += 60
+    microphone.stop()
+    scene.sink.wait_for_end()
+    assert scene.sink.gaps == []
 
 
 def test_a_fault_of_the_callback_ends_the_delivery_and_is_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,5 +1,6 @@
 """Files of any kind are heard, and what cannot be heard is told in one clear message."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -179,6 +180,34 @@ def test_what_is_no_audio_gets_one_clear_message(tmp_path: Path, make: Callable[
     path = tmp_path / "sound.wav"
     make(path)
     assert words in refusal(path).message
+
+
+def pipe_in(folder: Path) -> Path:
+    os.mkfifo(folder / "pipe")
+    return folder / "pipe"
+
+
+@pytest.mark.parametrize(
+    "path_of",
+    [
+        pipe_in,
+        lambda folder: Path("/dev/zero"),
+        lambda folder: Path("-"),
+    ],
+    ids=["pipe", "device", "-"],
+)
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, path_of: Callable[[Path], Path]) -> None:
+    path = path_of(tmp_path)
+    error = refusal(path)
+    assert error.message == f"{path} is not a regular file."
+    assert error.advice == "Pipe the audio into `voicebridge run --stdin` instead."
+    assert error.code == ExitCode.INPUT
+
+
+def test_a_file_that_is_called_like_standard_input_is_heard(tmp_path: Path) -> None:
+    with contextlib.chdir(tmp_path):
+        write_wav(Path("-"), tone(1600))
+        assert len(heard(FileSource(Path("-")))) == 1600
 
 
 def test_a_file_that_does_not_exist_has_its_own_exit_code(tmp_path: Path) -> None:

@@ -104,6 +104,12 @@ def test_what_is_wrong_decides_the_exit_status(run: Run, state: Path, ill: Statu
     assert said.lines[0].endswith(f"{ill.state}: {ill.trouble}" if ill.trouble else ill.state)
 
 
+def test_a_deaf_daemon_says_for_how_long(run: Run, state: Path) -> None:
+    write(state, replace(WELL, state="deaf", deaf_seconds=41.7, trouble="The disk is full."))
+    assert run("status").lines[0].strip() == "state  deaf for 42 s: The disk is full."
+    assert json.loads(run("status", "--json").out)["status"]["deaf_seconds"] == 41.7
+
+
 def test_an_old_status_is_not_believed(run: Run, state: Path) -> None:
     write(state, replace(WELL, written_at=time.time() - 100))
     said = run("status")

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.hearing import SECONDS, SETTINGS, blocks, sentences
+from tests.daemon.hearing import SECONDS, SETTINGS, blocks, rows, sentences
 from tests.daemon.life import Life, life
 from tests.fakes.detector import quiet
 from tests.fakes.engine import FakeEngine
 from tests.fakes.source import MemorySource
 from voicebridge.daemon.duties import DEAF_SECONDS, StatusReporter, check_deadlines, duties, process_began
+from voicebridge.domain.audio import GapReason
 from voicebridge.domain.errors import SpeechError, StoreBusyError
-from voicebridge.domain.events import EngineFailed, StoreChanged
+from voicebridge.domain.events import EngineFailed, EngineReady, GapNoted, StoreChanged
 from voicebridge.health.status import read_status
 from voicebridge.settings.paths import status_paths
 
@@ -44,9 +45,12 @@ def reporter_of(running: Life, state: Path, later: Later | None = None) -> Statu
 def test_before_the_first_sample_it_is_starting_and_after_a_while_deaf(silence: Life, tmp_path: Path) -> None:
     later = Later()
     reporter = reporter_of(silence, tmp_path, later)
-    assert (reporter.status().state, reporter.status().trouble) == ("starting", "")
-    later.seconds = DEAF_SECONDS + 1
-    assert (reporter.status().state, reporter.status().trouble) == ("deaf", "No audio arrives.")
+    assert (reporter.status().state, reporter.status().trouble, reporter.status().deaf_seconds) == ("starting", "", 0)
+    later.seconds = DEAF_SECONDS + 37
+    status = reporter.status()
+    assert status.state == "deaf"
+    assert status.deaf_seconds == pytest.approx(DEAF_SECONDS + 37, abs=5)
+    assert status.trouble == f"No audio has arrived for {status.deaf_seconds:.0f} s."
     assert reporter.status().first_sample_after_seconds is None
 
 
@@ -59,9 +63,12 @@ def test_the_figures_are_those_of_the_session(tmp_path: Path) -> None:
         running.daemon.follow(running.events.append, SECONDS)
         status = reporter.status()
         later.seconds = DEAF_SECONDS + 1
-        assert reporter.status().state == "deaf"
+        deaf = reporter.status()
         running.stop()
         assert reporter.status().state == "stopping"
+    assert deaf.state == "deaf"
+    assert DEAF_SECONDS < deaf.deaf_seconds < DEAF_SECONDS + SECONDS
+    assert status.deaf_seconds == 0
     assert (status.pid, status.state, status.trouble, status.engine_state) == (os.getpid(), "hearing", "", "ready")
     assert (status.source, status.engine, status.model) == ("memory", "fake", "script")
     assert (status.utterances, status.done, status.rejected, status.failed, status.waiting) == (2, 2, 0, 0, 0)
@@ -78,6 +85,18 @@ def test_what_the_backlog_cost_is_among_the_gaps(silence: Life, tmp_path: Path) 
     silence.daemon.crew.recorder.lost_stretches = 1
     status = reporter_of(silence, tmp_path).status()
     assert (status.gaps, status.gap_seconds) == (1, 0.5)
+
+
+def test_an_outage_that_is_open_at_the_stop_is_stored_and_announced(tmp_path: Path) -> None:
+    source = MemorySource(blocks(quiet(1)), paced=True, endless=True, lost_samples=6 * 16_000)
+    with life(tmp_path, source, FakeEngine()) as running:
+        running.start()
+        running.follow_until(EngineReady)
+        running.stop()
+        assert running.daemon.crew.listener.counters.gap_samples == 6 * 16_000
+    (noted,) = [event.gap for event in running.events if isinstance(event, GapNoted)]
+    assert (noted.span.seconds, noted.reason) == (6.0, GapReason.DEVICE_LOST)
+    assert rows(tmp_path, "SELECT end_sample - start_sample, reason FROM gaps") == [(96_000, "device_lost")]
 
 
 def test_a_file_is_heard_as_long_as_the_listener_runs(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ class MemorySource:
     """Implements Source over blocks in memory; a number among them is a gap of that many samples.
 
     With ``endless`` it stays open after the last block, like a microphone in a silent room, until it is stopped.
+    ``lost_samples`` is what it lost last before it is stopped, like a microphone that was pulled and did not come back.
     ``fault`` is what ends the delivery after the last block.
     """
 
@@ -20,11 +21,13 @@ class MemorySource:
         *,
         paced: bool = False,
         endless: bool = False,
+        lost_samples: int = 0,
         fault: Exception | None = None,
     ) -> None:
         self._blocks = blocks
         self._paced = paced
         self._endless = endless
+        self._lost_samples = lost_samples
         self._fault = fault
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -58,5 +61,6 @@ class MemorySource:
             sink.write(block)
         if self._endless:
             self._stopping.wait()
+        sink.write_gap(self._lost_samples, GapReason.DEVICE_LOST)
         self._error = self._fault
         sink.close()

@@ -43,6 +43,7 @@ class DaemonProcess:
             env=self.environment,
         )  # its standard error is small: errors only, and read at its end
         self.announced: list[dict[str, Any]] = []
+        self.gaps: list[dict[str, Any]] = []
         self._errors: str | None = None
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -105,6 +106,8 @@ class DaemonProcess:
         announced = json.loads(line)
         if "id" in announced:
             self.announced.append(announced)
+        elif "gap" in announced:
+            self.gaps.append(announced)
 
     def _read(self) -> None:
         assert self.process.stdout is not None

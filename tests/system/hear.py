@@ -1,7 +1,8 @@
 """Hears through a real microphone until its standard input ends; run by tests as a process of its own.
 
-Arguments: the audio settings as JSON, and a file for what was heard (raw int16). Tells what happens in JSON lines.
-PortAudio reads ALSA's configuration inside the process, so every microphone of the tests needs its own.
+Arguments: the audio settings as JSON, a file for what was heard (raw int16), and, if devices are to be listed before
+the microphone is opened, ``list``: it then waits for a line of standard input in between. Tells what happens in
+JSON lines. PortAudio reads ALSA's configuration inside the process, so every microphone of the tests needs its own.
 """
 
 import json
@@ -10,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from voicebridge.audio.devices import list_inputs
 from voicebridge.audio.microphone import Microphone
 from voicebridge.audio.ring import Ring
 from voicebridge.domain.audio import Gap
@@ -31,6 +33,9 @@ def stop_at_the_end_of_input(microphone: Microphone) -> None:
 
 
 def main() -> None:
+    if "list" in sys.argv[3:]:
+        tell(listed=[device.name for device in list_inputs()])
+        sys.stdin.readline()
     ring = Ring(60 * 16_000)
     reader = ring.reader()
     microphone = Microphone(

@@ -24,6 +24,11 @@ class Pace:
     def __init__(self) -> None:
         self._samples = 0.0
         self._lowest: float | None = None
+        self._latest_at: float | None = None
+
+    def silent_seconds(self, now_seconds: float) -> float:
+        """Return how long no block had come by then, of any stream; 0 before the very first one."""
+        return 0.0 if self._latest_at is None else max(0.0, now_seconds - self._latest_at)
 
     def missing_samples(self, now_seconds: float, arrived_samples: float) -> int:
         """Return how many samples are missing before a block that has just arrived (late ones count as missing)."""
@@ -40,6 +45,7 @@ class Pace:
         self._samples += samples
         excess = self._excess(now_seconds)
         self._lowest = excess if self._lowest is None else min(self._lowest + samples * _DRIFT, excess)
+        self._latest_at = now_seconds
 
     def _excess(self, now_seconds: float) -> float:
         return now_seconds * SAMPLE_RATE - self._samples

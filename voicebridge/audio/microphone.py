@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from voicebridge.audio.capture import Capture, Pace
+from voicebridge.domain.audio import GapReason
 from voicebridge.domain.errors import DeviceError
 from voicebridge.domain.ports import BlockSink, SourceInfo
 from voicebridge.domain.text import printable
@@ -22,6 +23,8 @@ OPEN_SECONDS = 10.0
 """How long ``start`` waits for the sound system to answer, by default."""
 STOP_SECONDS = 1.8
 """How long ``stop`` waits; PortAudio can hang for good while the sound server does."""
+STALLED_SECONDS = 1.0
+"""A stop loses audio if nothing came for so long before it, although the device was not given up yet."""
 _LOOK_SECONDS = 0.25
 """How often the supervisor looks at the stream; the end of a stream wakes it at once."""
 
@@ -94,6 +97,9 @@ class Microphone:
         self._answered = threading.Event()
         self._error: Exception | None = None
         self._hearing: bool | None = None
+        self._stopped_at: float | None = None
+        self._ending = threading.Lock()
+        self._ended = False
         self.open_seconds = OPEN_SECONDS
         """How long ``start`` waits for the sound system to answer."""
         self.reopened = 0
@@ -132,7 +138,12 @@ class Microphone:
             self._capture.live = False
 
     def stop(self) -> None:
-        """Stop delivering; returns within two seconds even when PortAudio does not."""
+        """Stop delivering; returns within two seconds even when PortAudio does not.
+
+        A device that is lost at this moment leaves a gap from its last block to here.
+        """
+        if self._stopped_at is None:
+            self._stopped_at = self._clock()
         self._stopping.set()
         self._wake.set()
         if self._thread is None or self._sink is None:
@@ -143,7 +154,7 @@ class Microphone:
                 self._capture.live = False
             advice = "The process must end to be rid of it."
             self._error = DeviceError(f"The microphone {self._name!r} does not let itself be closed.", advice)
-            self._sink.close()
+            self._end(self._sink)
 
     def error(self) -> Exception | None:
         """Return what ended the delivery, if it was a fault; None while a lost device is still looked for."""
@@ -158,7 +169,26 @@ class Microphone:
         finally:
             self._answered.set()
             if not isinstance(self._error, DeviceError):
-                sink.close()
+                self._end(sink)
+
+    def _end(self, sink: BlockSink) -> None:
+        """Close the sink, once: a supervisor that stuck may come free while ``stop`` does it in its place."""
+        with self._ending:
+            if self._ended:
+                return
+            self._ended = True
+            sink.write_gap(self._missing_at_stop(), GapReason.DEVICE_LOST)
+            sink.close()
+
+    def _missing_at_stop(self) -> int:
+        """Return how many samples an outage cost that was still open when we were told to stop."""
+        if self._stopped_at is None:
+            return 0
+        # A device that delivers is up to a block behind, and more when the machine is busy: that is no loss.
+        delay_seconds = self._settings.block_ms / 1000 if self._hearing is False else STALLED_SECONDS
+        if self._pace.silent_seconds(self._stopped_at) <= delay_seconds:
+            return 0
+        return self._pace.missing_samples(self._stopped_at, 0)
 
     def _supervise(self, sink: BlockSink) -> None:
         pause_seconds, fresh = FIRST_RETRY_SECONDS, False

@@ -146,8 +146,11 @@ def _check_readable(path: Path) -> None:
     """Raise AudioError where a plain look at the file shows that it holds no audio."""
     try:
         state = path.stat()
-        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        if stat.S_ISREG(state.st_mode):
+            os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
     except FileNotFoundError:
+        if str(path) == "-":  # elsewhere the name of standard input
+            raise _no_file(path) from None
         raise _unusable(path, "does not exist", code=ExitCode.NO_INPUT) from None
     except PermissionError:
         raise _unusable(path, "may not be read", "Check its permissions (ls -l).", ExitCode.NO_INPUT) from None
@@ -155,8 +158,15 @@ def _check_readable(path: Path) -> None:
         raise _unusable(path, f"cannot be read: {error.strerror}") from None
     if stat.S_ISDIR(state.st_mode):
         raise _unusable(path, "is a directory", "Name the audio files in it.")
-    if stat.S_ISREG(state.st_mode) and not state.st_size:
+    if not stat.S_ISREG(state.st_mode):
+        raise _no_file(path)
+    if not state.st_size:
         raise _unusable(path, "is empty")
+
+
+def _no_file(path: Path) -> AudioError:
+    """Return what to say of a pipe or a device: reading it can wait for ever, and its end cannot be known."""
+    return _unusable(path, "is not a regular file", "Pipe the audio into `voicebridge run --stdin` instead.")
 
 
 def _open(path: Path) -> tuple["InputContainer", "AudioStream"]:

@@ -59,7 +59,7 @@ def _lines(state: Path, running: str | None, status: dict[str, Any] | None) -> l
     if status is None:
         return [f"starting: {running} holds {state} and has not said yet how it is"]
     return [
-        f"{'state':>10}  {status['state']}" + (f": {printable(status['trouble'])}" if status["trouble"] else ""),
+        f"{'state':>10}  {_state(status)}" + (f": {printable(status['trouble'])}" if status["trouble"] else ""),
         f"{'process':>10}  {running}",
         f"{'source':>10}  {printable(status['source'])}, level {_dbfs(status['level'])}",
         f"{'engine':>10}  {status['engine']} ({printable(status['model'])}), {status['engine_state']}",
@@ -69,6 +69,12 @@ def _lines(state: Path, running: str | None, status: dict[str, Any] | None) -> l
         f"{'gaps':>10}  {status['gaps']}, {status['gap_seconds']:.1f} s lost",
         f"{'database':>10}  {paths.database_path(state)}",
     ]
+
+
+def _state(status: dict[str, Any]) -> str:
+    # A daemon that an upgrade has not restarted yet does not say how long.
+    deaf_seconds = status.get("deaf_seconds", 0)
+    return f"{status['state']} for {deaf_seconds:.0f} s" if deaf_seconds else str(status["state"])
 
 
 def _dbfs(level: float) -> str:

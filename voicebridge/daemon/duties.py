@@ -85,6 +85,7 @@ class StatusReporter:
         heard, decoded = crew.listener.counters, crew.transcriber.counters
         engine = self._plan.engine.info
         state = self._state()
+        deaf_seconds = self._silent_seconds() if state == "deaf" else 0.0
         recorder = crew.recorder
         return Status(
             pid=os.getpid(),
@@ -98,7 +99,7 @@ class StatusReporter:
             engine_state=self._engine_state(),
             first_sample_after_seconds=self._after_start(crew.clock.first_sample_monotonic),
             engine_ready_after_seconds=self._after_start(crew.transcriber.ready_monotonic),
-            trouble=self._trouble(state),
+            trouble=self._trouble(deaf_seconds),
             heard_seconds=heard.frames * FRAME_MS / 1000,
             speech_seconds=heard.speech_frames * FRAME_MS / 1000,
             level=heard.level,
@@ -112,6 +113,7 @@ class StatusReporter:
             gaps=heard.gaps + recorder.lost_stretches,
             gap_seconds=samples_to_seconds(heard.gap_samples + recorder.lost_samples),
             counters=self._counters(),
+            deaf_seconds=deaf_seconds,
         )
 
     def _counters(self) -> dict[str, int]:
@@ -141,8 +143,12 @@ class StatusReporter:
         source = self._plan.ears.source
         if not source.info.paced:
             return listener.alive
+        return listener.counters.frames > 0 and self._silent_seconds() < DEAF_SECONDS
+
+    def _silent_seconds(self) -> float:
+        """Return how long nothing has been written into the ring (or since it was made)."""
         _, last_write = self._plan.ears.ring.mark()
-        return listener.counters.frames > 0 and self._monotonic() - last_write < DEAF_SECONDS
+        return self._monotonic() - last_write
 
     def _after_start(self, monotonic_seconds: float | None) -> float | None:
         """Return a moment as seconds since the start of this process."""
@@ -154,13 +160,13 @@ class StatusReporter:
             return "failed"
         return "loading" if transcriber.ready_monotonic is None else "ready"
 
-    def _trouble(self, state: str) -> str:
+    def _trouble(self, deaf_seconds: float) -> str:
         crew = self._daemon.crew
         if crew.writer.trouble:
             return crew.writer.trouble
         if crew.transcriber.engine_error is not None:
             return str(crew.transcriber.engine_error)
-        return "No audio arrives." if state == "deaf" else ""
+        return f"No audio has arrived for {deaf_seconds:.0f} s." if deaf_seconds else ""
 
 
 def process_began() -> float:

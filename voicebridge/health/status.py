@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 SCHEMA = 1
+FILE_MODE = 0o600
+"""Of the owner only, like everything else: it names the source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Status:
     gap_seconds: float
     counters: Mapping[str, int]
     """How often each bound was reached, by its name (docs/architecture.md, Bounds)."""
+    deaf_seconds: float = 0.0
+    """How long no sample has arrived, while the state is ``deaf``; that outage is not among the gaps yet."""
     schema: int = SCHEMA
 
 
@@ -62,7 +66,7 @@ class StatusFile:
         # One name for all: only the holder of the state directory writes, and what a kill leaves is written over.
         partial = self._partial(self.path)
         try:
-            partial.write_text(json.dumps(asdict(status)), encoding="utf-8")
+            _write_private(partial, json.dumps(asdict(status)))
             partial.replace(self.path)
         except OSError:
             self.failures += 1
@@ -92,6 +96,13 @@ def read_status(places: Sequence[Path]) -> dict[str, Any] | None:
         if isinstance(content, dict) and content.get("schema") == SCHEMA:
             return content
     return None
+
+
+def _write_private(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE), "w") as file:
+        # One that a kill left keeps the mode that it was made with.
+        os.fchmod(file.fileno(), FILE_MODE)
+        file.write(text)
 
 
 def _writable(directory: Path) -> bool:

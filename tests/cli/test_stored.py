@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.commands import Said, on_state
-from tests.fakes.states import FOR_EVER, State, bytes_in, equal, state_in
+from tests.fakes.states import FOR_EVER, INFO, State, bytes_in, equal, state_in
 from tests.fakes.utterances import NOON, noise
 from voicebridge.cli.history import follow_along
 from voicebridge.cli.shown import json_line
@@ -22,6 +22,7 @@ from voicebridge.settings.paths import database_path
 from voicebridge.store.database import open_database
 from voicebridge.store.lock import StateLock
 from voicebridge.store.search import Follower
+from voicebridge.store.sessions import begin_session
 
 Run = Callable[..., Said]
 
@@ -204,6 +205,18 @@ def test_subtitles_are_timed_from_the_start_of_the_session(state: State, run: Ru
     )
 
 
+def test_subtitles_of_two_files_follow_each_other(state: State, run: Run) -> None:
+    state.hear("one hour later", 3600.0)
+    state.session_id = begin_session(state.db, INFO, NOON)  # the first file was heard in a moment
+    state.hear("of another file", 3605.0)
+    stamps = [line for line in run("export", "--format", "srt").lines if "-->" in line]
+    assert stamps == [
+        "00:00:01,000 --> 00:00:03,000",
+        "01:00:00,000 --> 01:00:02,000",
+        "02:00:07,000 --> 02:00:09,000",
+    ]
+
+
 def test_audio_is_copied_where_it_was_kept(state: State, run: Run, tmp_path: Path) -> None:
     said = run("export", "--done", "--failed", "--audio", str(tmp_path / "copies"), "-o", str(tmp_path / "a.jsonl"))
     assert said.err == "2 utterances written, 1 with audio, 1 without.\n"
@@ -250,6 +263,21 @@ def test_forget_the_last_minutes_leaves_what_is_older(state: State, run: Run) ->
     said = run("forget", "--last", "10m", "--yes")
     assert (said.code, len(run("history").lines)) == (ExitCode.FAILURE, 3)
     assert said.lines[0] == "0 utterances forgotten, 0 with audio."
+
+
+def test_forget_says_what_stays_of_a_session(state: State, run: Run) -> None:
+    said = run("forget", "--all", "--yes")
+    assert said.lines[1] == (
+        "1 session is left without utterances: times and machine are kept, the name of the source is not."
+    )
+    assert "name of its source" in run("forget", "--help").out
+
+
+def test_forgetting_everything_of_sessions_that_heard_nothing_is_something_done(state: State, run: Run) -> None:
+    run("forget", "--all", "--yes")
+    begin_session(state.db, INFO, NOON)
+    assert run("forget", "--all", "--yes").code == 0
+    assert run("forget", "--all", "--yes").code == ExitCode.FAILURE
 
 
 def test_forget_asks_first(state: State, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

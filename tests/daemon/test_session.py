@@ -2,6 +2,7 @@ import dataclasses
 import logging
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -40,6 +41,9 @@ from voicebridge.domain.units import seconds_to_samples
 from voicebridge.domain.utterance import Status, UtteranceKey
 from voicebridge.health.status import read_status
 from voicebridge.settings.paths import database_path, status_paths
+from voicebridge.store.database import open_database
+from voicebridge.store.forget import Selection, forget
+from voicebridge.store.search import HistoryQuery, history
 
 
 def test_a_source_is_heard_to_its_end_and_everything_is_settled(tmp_path: Path) -> None:
@@ -60,6 +64,25 @@ def test_the_session_is_kept_with_its_source_engine_and_ending(tmp_path: Path) -
     report = Session(tmp_path, spoken(1), FakeEngine()).hear()
     found = rows(tmp_path, "SELECT id, source, engine, model, ending FROM sessions")
     assert found == [(report.session_id, "memory", "fake", "script", "clean")]
+
+
+def test_files_are_dated_when_they_were_heard_and_forgotten_by_that(tmp_path: Path) -> None:
+    for texts in (["one", "two", "three"], ["four", "five", "six"]):
+        Session(tmp_path, spoken(3), FakeEngine(texts)).hear()
+    now = time.time()
+    db = open_database(database_path(tmp_path))
+    said = [record.text for record in history(db, HistoryQuery())]
+    assert said == ["one", "two", "three", "four", "five", "six"]
+    assert forget(db, tmp_path, Selection.heard_last(1, now + 3)).utterances == 0
+    assert forget(db, tmp_path, Selection.heard_last(60, now)).utterances == 6
+    db.close()
+
+
+def test_no_event_holds_a_text(tmp_path: Path) -> None:
+    Session(tmp_path, spoken(2), FakeEngine(["zanzibar", "quicksilver"])).hear()
+    told = str(rows(tmp_path, "SELECT kind, detail FROM events"))
+    assert "engine_ready" in told
+    assert not any(word in told for word in ("zanzibar", "quicksilver"))
 
 
 def test_an_utterance_is_announced_when_it_is_stored_and_when_it_is_settled(tmp_path: Path) -> None:

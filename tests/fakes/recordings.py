@@ -45,7 +45,7 @@ def frames(audio: Samples) -> Samples:
 
 def _folder(name: str) -> Path:
     if not FOLDER.is_dir():
-        pytest.skip("pocketsphinx-testdata is not installed")
+        pytest.fail("The Debian package pocketsphinx-testdata is not installed; `./install.sh test` installs it.")
     return FOLDER / name
 
 

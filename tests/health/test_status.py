@@ -1,3 +1,4 @@
+import stat
 from pathlib import Path
 
 from voicebridge.health.status import Status, StatusFile, read_status
@@ -42,6 +43,14 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert read is not None
     assert (read["state"], read["schema"], read["done"]) == ("deaf", 1, 2)
     assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
+
+
+def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
+    (tmp_path / "status.tmp").touch(mode=0o644)
+    file = StatusFile((tmp_path / "status.json",))
+    for _ in range(2):
+        file.write(status())
+        assert stat.S_IMODE((tmp_path / "status.json").stat().st_mode) == 0o600
 
 
 def test_nothing_is_left_after_the_end(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -344,8 +345,20 @@ def test_a_fault_of_ours_is_reported(caplog: pytest.LogCaptureFixture) -> None:
 def test_utterances_are_named_by_session_and_first_sample() -> None:
     rig = heard(blocks_of(audio_of(*SENTENCE)))
     assert rig.pending[0].ended.key == UtteranceKey(SESSION, 11_200)
-    seconds = rig.pending[0].ended.ended_at - rig.pending[0].ended.started_at
-    assert seconds == pytest.approx(rig.pending[0].ended.span.seconds)
+
+
+def test_an_utterance_of_a_paced_source_lasts_as_long_as_it_was_spoken() -> None:
+    (pending,) = heard(blocks_of(audio_of(*SENTENCE)), paced=True).pending
+    assert pending.ended.ended_at - pending.ended.started_at == pytest.approx(pending.ended.span.seconds)
+
+
+def test_what_a_file_says_was_heard_when_it_was_read_one_after_the_other() -> None:
+    began_at = time.time()
+    rig = heard(blocks_of(audio_of(*SENTENCE * 10)))
+    times = [moment for pending in rig.pending for moment in (pending.ended.started_at, pending.ended.ended_at)]
+    assert len(times) == 20
+    moments = [began_at, *times, time.time()]
+    assert moments == sorted(moments)
 
 
 class AskedReader:

@@ -1,5 +1,8 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from voicebridge.domain.audio import Span
 from voicebridge.pipeline.session_clock import SessionClock
 
 
@@ -89,13 +92,42 @@ def test_a_slow_drift_of_the_wall_clock_waits_for_the_minute() -> None:
     assert clock.renew_if_due() is None
 
 
-def test_an_unpaced_source_counts_from_the_session_start_and_has_no_monotonic_time() -> None:
+def test_an_unpaced_source_has_the_time_at_which_it_is_heard_and_no_monotonic_time() -> None:
     clocks = Clocks()
     clock = session_clock(clocks, paced=False)
     clocks.advance(0.01, 16_000 * 3600)
     assert clock.renew_if_due() is None
-    assert clock.wall(16_000 * 3600) == 1_003_600.0
+    assert clock.wall(16_000 * 3600) == 1_000_000.01
     assert clock.monotonic_of(0) is None
+
+
+def test_an_utterance_of_a_paced_source_lasts_as_long_as_its_audio() -> None:
+    clocks = Clocks()
+    assert session_clock(clocks).wall_of_end(1_000_001.0, Span(16_000, 48_000)) == 1_000_003.0
+
+
+def test_an_utterance_of_an_unpaced_source_does_not_end_before_it_began() -> None:
+    clocks = Clocks()
+    clock = session_clock(clocks, paced=False)
+    clocks.realtime -= 3600
+    assert clock.wall_of_end(1_000_000.0, Span(0, 48_000)) == 1_000_000.0
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.floats(0, 100), st.integers(1, 10**6)), min_size=1, max_size=20))
+def test_wall_times_of_an_unpaced_source_never_decrease_and_never_lie_in_the_future(
+    heard: list[tuple[float, int]],
+) -> None:
+    clocks = Clocks()
+    clock = session_clock(clocks, paced=False)
+    before = clocks.realtime
+    for seconds, samples in heard:
+        start = clocks.written[0]
+        clocks.advance(seconds, samples)
+        started_at = clock.wall(start)
+        ended_at = clock.wall_of_end(started_at, Span(start, start + samples))
+        assert before <= started_at <= ended_at <= clocks.realtime
+        before = ended_at
 
 
 def test_audio_from_before_the_clock_was_made_has_its_true_time() -> None:

@@ -1,10 +1,11 @@
 """Forgetting: what was forgotten is nowhere in the state directory any more."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
-from tests.fakes.states import State, bytes_in, pcm, state_in
+from tests.fakes.states import INFO, State, bytes_in, pcm, state_in
 from tests.fakes.utterances import NOON, done, noise
 from voicebridge.domain.errors import UtteranceGoneError
 from voicebridge.domain.utterance import Status, UtteranceKey
@@ -14,7 +15,7 @@ from voicebridge.store.forget import CHECKPOINT_TRIES, Selection, count, forget
 from voicebridge.store.lock import StateLock
 from voicebridge.store.retention import Retention, purge
 from voicebridge.store.search import SearchQuery, find, search
-from voicebridge.store.sessions import SqliteSessionLog
+from voicebridge.store.sessions import SqliteSessionLog, begin_session, end_session
 from voicebridge.store.utterances import SqliteStore
 
 SECRET = "zanzibar quicksilver"
@@ -34,7 +35,6 @@ def test_nothing_of_a_forgotten_utterance_stays_in_any_file(keeping: State, stat
     others(keeping, 5)
     secret = keeping.hear(SECRET, status=status, seed=9)
     others(keeping, 1)
-    SqliteSessionLog(keeping.db, keeping.session_id).add_event("note", f"somebody said {SECRET.title()} here")
     before = bytes_in(keeping.path)
     assert b"zanzibar" in before
     assert pcm(seed=9) in before
@@ -42,7 +42,7 @@ def test_nothing_of_a_forgotten_utterance_stays_in_any_file(keeping: State, stat
     after = bytes_in(keeping.path)
     assert not any(word in after.lower() for word in (b"zanzibar", b"quicksilver"))
     assert pcm(seed=9) not in after
-    assert (done_.utterances, done_.audio_files, done_.events, done_.log_is_clean) == (1, 1, 1, True)
+    assert (done_.utterances, done_.audio_files, done_.events, done_.log_is_clean) == (1, 1, 0, True)
     assert Path(f"{database_path(keeping.path)}-wal").stat().st_size == 0
 
 
@@ -143,6 +143,60 @@ def test_a_reader_that_ends_in_time_does_not_matter(state: State) -> None:
     done_ = forget(state.db, state.path, Selection(everything=True), lambda _: reader.rollback())
     assert done_.log_is_clean
     reader.close()
+
+
+def test_forgetting_leaves_events_alone_whatever_the_text_was(state: State) -> None:
+    log = SqliteSessionLog(state.db, state.session_id)
+    log.add_event("capture_lost", "the microphone is gone")
+    log.add_event("engine_ready", "whisper small after 900 ms")
+    said = state.hear("I")
+    done_ = forget(state.db, state.path, Selection(ids=(said.utterance_id,)))
+    assert (done_.utterances, done_.events) == (1, 0)
+    kinds = state.db.conn.execute("SELECT kind FROM events ORDER BY id").fetchall()
+    assert kinds == [("capture_lost",), ("engine_ready",)]
+
+
+def test_the_last_minutes_are_those_before_now(state: State) -> None:
+    for start in (0.0, 300.0, 900.0):  # each two seconds long
+        state.hear(f"at {start:g}", start=start)
+    assert count(state.db, Selection.heard_last(600, NOON + 610)) == 1
+    assert count(state.db, Selection.heard_last(10, NOON + 610)) == 0
+    assert count(state.db, Selection.heard_last(609, NOON + 610)) == 2
+
+
+def another_session(state: State, source: str) -> int:
+    return begin_session(state.db, dataclasses.replace(INFO, source=source), NOON)
+
+
+def sources(state: State) -> list[str]:
+    return [row[0] for row in state.db.conn.execute("SELECT source FROM sessions ORDER BY id")]
+
+
+def test_the_name_of_a_source_goes_with_the_last_utterance_of_its_session(state: State) -> None:
+    state.hear("of the microphone")
+    state.session_id = another_session(state, "at-the-doctor.wav")
+    first, last = state.hear(SECRET, start=5.0), state.hear("goodbye", start=10.0)
+    assert forget(state.db, state.path, Selection(ids=(first.utterance_id,))).sources == 0
+    assert sources(state) == ["microphone", "at-the-doctor.wav"]
+    assert forget(state.db, state.path, Selection(ids=(last.utterance_id,))).sources == 1
+    assert sources(state) == ["microphone", ""]
+    assert b"doctor" not in bytes_in(state.path)
+    assert state.db.conn.execute("SELECT started_at, host FROM sessions WHERE id = 2").fetchone() == (NOON, "box")
+
+
+def test_everything_takes_the_names_of_all_sources(state: State) -> None:
+    another_session(state, "silence.wav")
+    assert forget(state.db, state.path, Selection(everything=True)).sources == 2
+    assert sources(state) == ["", ""]
+    assert b"silence.wav" not in bytes_in(state.path)
+
+
+def test_the_session_of_a_running_daemon_keeps_the_name_of_its_source(state: State) -> None:
+    end_session(state.db, state.session_id, "clean", NOON)
+    another_session(state, "the microphone that hears now")
+    with StateLock(state.path):
+        assert forget(state.db, state.path, Selection(everything=True)).sources == 1
+    assert sources(state) == ["", "the microphone that hears now"]
 
 
 def test_everything_takes_the_events_and_left_over_audio_too(state: State) -> None:

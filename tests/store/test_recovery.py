@@ -53,6 +53,13 @@ def test_an_open_utterance_becomes_pending_as_far_as_it_was_spooled(state: State
     assert equal(state.spool.read(key), noise(1.5))
 
 
+def test_an_interrupted_utterance_does_not_end_in_the_future(state: State) -> None:
+    key = UtteranceKey(state.session_id, 32_000)
+    state.spool.append(key, NOON + 99, noise(20))  # of a file, heard in a moment
+    (pending,) = state.recover().pending
+    assert (pending.ended.started_at, pending.ended.ended_at) == (NOON + 99, NOON + 100)
+
+
 def test_less_than_a_tenth_of_a_second_is_no_utterance(state: State) -> None:
     state.spool.append(UtteranceKey(state.session_id, 0), NOON, noise(0.099))
     state.spool.file_of(UtteranceKey(state.session_id, 7)).write_bytes(b"VB")

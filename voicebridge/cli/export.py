@@ -125,17 +125,42 @@ def write_csv(records: Iterable[UtteranceRecord], out: IO[str]) -> int:
 
 def write_srt(records: Iterable[UtteranceRecord], out: IO[str]) -> int:
     """Write subtitles of what has a text, timed from the start of the first utterance's session; return how many."""
-    origin: float | None = None
+    times = _SubtitleTimes()
     written = 0
     for record in records:
-        if origin is None:
-            origin = record.started_at - samples_to_seconds(record.start_sample)
+        start, end = times.of(record)
         text = " ".join(printable(record.text or "").replace("-->", "->").split())
         if text:
             written += 1
-            start, end = _srt_time(record.started_at - origin), _srt_time(record.ended_at - origin)
-            out.write(f"{written}\n{start} --> {end}\n{text}\n\n")
+            out.write(f"{written}\n{_srt_time(start)} --> {_srt_time(end)}\n{text}\n\n")
     return written
+
+
+class _SubtitleTimes:
+    """Places utterances in seconds from the start of the first one's session, by their place in its audio.
+
+    A later session stands where its wall time puts it, but not before the end of what was before it: a file is heard
+    faster than it plays.
+    """
+
+    def __init__(self) -> None:
+        self._session_id: int | None = None
+        self._origin = 0.0
+        """Wall time of second 0."""
+        self._offset = 0.0
+        self._end = 0.0
+
+    def of(self, record: UtteranceRecord) -> tuple[float, float]:
+        """Return where the next utterance begins and ends."""
+        start, end = samples_to_seconds(record.start_sample), samples_to_seconds(record.end_sample)
+        if record.session_id != self._session_id:
+            began_at = record.started_at - start
+            if self._session_id is None:
+                self._origin = began_at
+            self._offset = max(began_at - self._origin, self._end)
+            self._session_id = record.session_id
+        self._end = self._offset + end
+        return self._offset + start, self._end
 
 
 WRITERS: dict[str, Callable[[Iterable[UtteranceRecord], IO[str]], int]] = {

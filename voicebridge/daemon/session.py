@@ -169,7 +169,10 @@ def _tell_recovery(plan: Plan, writer: "StoreWriter") -> None:
 
 
 def _note(plan: Plan, writer: "StoreWriter", event: Event) -> None:
-    """Keep in the database what happened to hearing itself; utterances and gaps are there already."""
+    """Keep in the database what happened to hearing itself; utterances and gaps are there already.
+
+    Never a text of what was heard: forgetting it would not find it here.
+    """
     log = plan.notebook.shelf.log
     match event:
         case CaptureChanged(hearing, _, detail):

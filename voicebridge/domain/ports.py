@@ -221,7 +221,10 @@ class SessionLog(Protocol):
         ...
 
     def add_event(self, kind: str, detail: str) -> None:
-        """Commit an event for people and later analysis."""
+        """Commit an event for people and later analysis.
+
+        Its detail holds no text of what was heard: forgetting an utterance leaves events alone.
+        """
         ...
 
     def add_anchor(self, anchor: Anchor) -> None:

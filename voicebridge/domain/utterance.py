@@ -51,9 +51,9 @@ class EndedUtterance:
     """Share of the span's frames that the detector called speech."""
     reason: EndReason
     started_at: float
-    """Wall time of the span's start, seconds since the epoch (UTC)."""
+    """Wall time of the span's start, seconds since the epoch (UTC); of an unpaced source, when it was heard."""
     ended_at: float
-    """Wall time of the span's end, seconds since the epoch (UTC)."""
+    """Wall time of the span's end, likewise."""
 
 
 @dataclass(frozen=True, slots=True)

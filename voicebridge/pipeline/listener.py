@@ -73,6 +73,7 @@ class Listener(Worker):
         """True once the source came to its end by itself and everything was heard."""
         self._stop_expected = False
         self._open = False
+        self._opened_at = 0.0
         self._quiet_frames = 0
         self._session_id = session_id
         self._ears = ears
@@ -149,7 +150,8 @@ class Listener(Worker):
             match event:
                 case Started(start):
                     self._open = True
-                    self._recorder.open(UtteranceKey(self._session_id, start), self._clock.wall(start))
+                    self._opened_at = self._clock.wall(start)
+                    self._recorder.open(UtteranceKey(self._session_id, start), self._opened_at)
                     self._events.publish(SpeechStarted(start))
                 case Ended():
                     self._end(event)
@@ -162,7 +164,6 @@ class Listener(Worker):
                     assert_never(event)
 
     def _end(self, event: Ended) -> None:
-        started_at = self._clock.wall(event.span.start)
         self._open = False
         self.counters.utterances += 1
         self._recorder.end(
@@ -172,9 +173,8 @@ class Listener(Worker):
                 speech=event.speech,
                 speech_ratio=event.speech_ratio,
                 reason=event.reason,
-                started_at=started_at,
-                # Not the clock's word: one that was set back meanwhile would have it end before it began.
-                ended_at=started_at + event.span.seconds,
+                started_at=self._opened_at,
+                ended_at=self._clock.wall_of_end(self._opened_at, event.span),
             )
         )
 

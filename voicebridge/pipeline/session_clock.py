@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from voicebridge.domain.audio import Span
 from voicebridge.domain.timeline import Anchor, Timeline
 from voicebridge.domain.units import samples_to_seconds
 
@@ -25,7 +26,7 @@ class StampedRing(Protocol):
 class SessionClock:
     """The session's timeline. The listener renews it, everyone else asks.
 
-    A source that is not paced has no wall clock of its own: its time is counted from the session's start.
+    Of a source that is not paced (a file, a pipe) nobody knows when it was spoken: its wall time is when it was heard.
     """
 
     def __init__(
@@ -74,8 +75,16 @@ class SessionClock:
         return anchor
 
     def wall(self, sample_index: int) -> float:
-        """Return seconds since the epoch (UTC) at a sample index."""
-        return self._timeline.realtime_seconds(sample_index)
+        """Return seconds since the epoch (UTC) at a sample index.
+
+        Of a source that is not paced it is the moment of the question, which is to be asked when the sample is heard.
+        """
+        return self._timeline.realtime_seconds(sample_index) if self.paced else self._realtime()
+
+    def wall_of_end(self, started_at: float, span: Span) -> float:
+        """Return the wall time at which something ended that began at ``started_at``; never before that."""
+        # Not the wall clock's word alone: one that was set back meanwhile would have it end before it began.
+        return started_at + span.seconds if self.paced else max(started_at, self._realtime())
 
     def monotonic_of(self, sample_index: int) -> float | None:
         """Return CLOCK_MONOTONIC at a sample index, or None for a source that is not paced."""

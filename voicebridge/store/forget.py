@@ -1,5 +1,7 @@
 """Forgetting: text, words, audio and index really deleted from database, write-ahead log, spool and kept audio.
 
+What stays of a session: when it ran, with what, its gaps and anchors, and its events, which hold no text of what was
+heard. The name of its source (a file has a telling one) goes with its last utterance.
 What it cannot reach: copies made before (backups, exports, snapshots of the file system), the journal if
 `log.transcripts` was on, and blocks that a disk keeps after a file was deleted (encrypt the disk against that).
 """
@@ -45,6 +47,11 @@ class Selection:
     until: float | None = None
     everything: bool = False
 
+    @classmethod
+    def heard_last(cls, seconds: float, now: float) -> "Selection":
+        """Mean what was heard in the last so many seconds before ``now``, and nothing that is dated later."""
+        return cls(since=now - seconds, until=now)
+
     @property
     def condition(self) -> tuple[str, dict[str, Any]]:
         """The condition on the table of utterances, and its values."""
@@ -71,6 +78,8 @@ class Forgotten:
     utterances: int = 0
     audio_files: int = 0
     events: int = 0
+    sources: int = 0
+    """Sessions without any utterance left, of which the name of the source was deleted."""
     open_left: int = 0
     """Utterances that the running daemon is hearing just now; they are not in the database yet."""
     log_is_clean: bool = True
@@ -95,13 +104,15 @@ def forget(
     done = Forgotten()
     shelf = _Shelf(DirectorySpool(spool_dir(state_dir)), KeptAudio(state_dir, Retention(keeps=False)))
     condition, values = selection.condition
+    sessions: set[int] = set()
     while ids := _page(db, condition, values):
-        _forget_page(db, shelf, ids, done)
+        sessions |= _forget_page(db, shelf, ids, done)
     if selection.everything:
         with transaction(db):
             done.events += db.conn.execute("DELETE FROM events").rowcount
         _forget_stray(db, shelf, done)
     _forget_open(db, shelf, state_dir, selection, done)
+    _forget_sources(db, None if selection.everything else sessions, holder(state_dir) is not None, done)
     with transaction(db):
         # A deleted text leaves its tokens in the index, marked as deleted, until the index is merged into one piece.
         db.conn.execute("INSERT INTO utterances_fts (utterances_fts) VALUES ('optimize')")
@@ -135,7 +146,6 @@ class _Shelf:
 class _Row:
     utterance_id: int
     key: UtteranceKey
-    text: str
     audio_path: str | None
 
 
@@ -153,30 +163,28 @@ def _page(db: "Database", condition: str, values: dict[str, Any]) -> list[int]:
         return [row[0] for row in rows.fetchall()]
 
 
-def _forget_page(db: "Database", shelf: _Shelf, ids: list[int], done: Forgotten) -> None:
+def _forget_page(db: "Database", shelf: _Shelf, ids: list[int], done: Forgotten) -> set[int]:
+    """Delete utterances and return the sessions that they were of."""
     # Files first: audio without a row would be taken for an interrupted utterance at the next start. And again after
     # the commit: the daemon may have settled one of them, and kept its audio, in between.
     done.audio_files += _delete_files(shelf, _rows(db, ids))
     with transaction(db):
         rows = _rows(db, ids)
-        for row in rows:
-            if row.text.strip():
-                quoting = "DELETE FROM events WHERE instr(lower(detail), lower(?)) > 0"
-                done.events += db.conn.execute(quoting, (row.text.strip(),)).rowcount
         # Words, scores, kept audio and index go with the row, by foreign key and trigger.
         db.conn.executemany("DELETE FROM utterances WHERE id = ?", [(row.utterance_id,) for row in rows])
     done.utterances += len(rows)
     done.audio_files += _delete_files(shelf, rows)
+    return {row.key.session_id for row in rows}
 
 
 def _rows(db: "Database", ids: list[int]) -> list[_Row]:
     with told(db):
         rows = db.conn.execute(
-            "SELECT id, session_id, start_sample, text, path FROM utterances "
+            "SELECT id, session_id, start_sample, path FROM utterances "
             "LEFT JOIN audio ON utterance_id = id WHERE id IN (SELECT value FROM json_each(?))",
             (json.dumps(ids),),
         ).fetchall()
-    return [_Row(row[0], UtteranceKey(row[1], row[2]), row[3] or "", row[4]) for row in rows]
+    return [_Row(row[0], UtteranceKey(row[1], row[2]), row[3]) for row in rows]
 
 
 def _delete_files(shelf: _Shelf, rows: list[_Row]) -> int:
@@ -199,6 +207,20 @@ def _forget_stray(db: "Database", shelf: _Shelf, done: Forgotten) -> None:
         if not known:
             done.audio_files += shelf.kept.delete(path)
     done.audio_files += shelf.spool.discard_unreadable()
+
+
+def _forget_sources(db: "Database", sessions: set[int] | None, daemon_runs: bool, done: Forgotten) -> None:
+    """Delete the name of the source of sessions (None: of all) that have no utterance any more.
+
+    The session of a running daemon keeps it: that one goes on hearing from there.
+    """
+    with transaction(db):
+        done.sources += db.conn.execute(
+            """UPDATE sessions SET source = '' WHERE source <> ''
+            AND (:sessions IS NULL OR id IN (SELECT value FROM json_each(:sessions)))
+            AND id NOT IN (SELECT session_id FROM utterances) AND NOT (:daemon_runs AND ending IS NULL)""",
+            {"sessions": None if sessions is None else json.dumps(sorted(sessions)), "daemon_runs": daemon_runs},
+        ).rowcount
 
 
 def _forget_open(db: "Database", shelf: _Shelf, state_dir: Path, selection: Selection, done: Forgotten) -> None:

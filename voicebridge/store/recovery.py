@@ -69,7 +69,7 @@ def recover(db: "Database", spool: DirectorySpool, kept: KeptAudio, max_attempts
     with transaction(db):
         found.crashed_sessions = close_crashed(db)
         for entry in entries:
-            _place(db, entry, found, unwanted)
+            _place(db, entry, now, found, unwanted)
         sizes = {entry.key: entry.samples for entry in entries}
         _set_aside(db, sizes, max_attempts, now, found)
         db.conn.execute("UPDATE utterances SET recovered = 1 WHERE status = 'pending' AND recovered = 0")
@@ -87,7 +87,7 @@ def _is_readable(spool: DirectorySpool, entry: SpoolEntry, found: Recovery) -> b
     return entry.readable
 
 
-def _place(db: "Database", entry: SpoolEntry, found: Recovery, unwanted: list[UtteranceKey]) -> None:
+def _place(db: "Database", entry: SpoolEntry, now: float, found: Recovery, unwanted: list[UtteranceKey]) -> None:
     """Decide what becomes of one file in the spool."""
     row = db.conn.execute(
         "SELECT status FROM utterances WHERE session_id = ? AND start_sample = ?",
@@ -99,13 +99,13 @@ def _place(db: "Database", entry: SpoolEntry, found: Recovery, unwanted: list[Ut
     elif row is None:
         found.interrupted += 1
         _ensure_session(db, entry)
-        insert(db, columns_of_ended(_ended_where_its_audio_ends(entry)))
+        insert(db, columns_of_ended(_ended_where_its_audio_ends(entry, now)))
     elif row[0] in (Status.DONE, Status.REJECTED):
         found.settled_leftovers += 1
         unwanted.append(entry.key)
 
 
-def _ended_where_its_audio_ends(entry: SpoolEntry) -> EndedUtterance:
+def _ended_where_its_audio_ends(entry: SpoolEntry, now: float) -> EndedUtterance:
     span = Span(entry.key.start_sample, entry.key.start_sample + entry.samples)
     return EndedUtterance(
         key=entry.key,
@@ -114,7 +114,8 @@ def _ended_where_its_audio_ends(entry: SpoolEntry) -> EndedUtterance:
         speech_ratio=1.0,
         reason=EndReason.INTERRUPTED,
         started_at=entry.started_at,
-        ended_at=entry.started_at + samples_to_seconds(entry.samples),
+        # A file may have been heard faster than it was spoken: its end does not lie in the future for that.
+        ended_at=min(entry.started_at + samples_to_seconds(entry.samples), max(entry.started_at, now)),
     )
 
 

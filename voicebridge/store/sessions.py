@@ -92,7 +92,10 @@ class SqliteSessionLog:
             )
 
     def add_event(self, kind: str, detail: str) -> None:
-        """Commit an event for people and later analysis; its detail is cut at 2000 characters."""
+        """Commit an event for people and later analysis; its detail is cut at 2000 characters.
+
+        It holds no text of what was heard: forgetting an utterance leaves events alone.
+        """
         with transaction(self._db):
             self._db.conn.execute(
                 "INSERT INTO events (session_id, noted_at, kind, detail) VALUES (?, ?, ?, ?)",

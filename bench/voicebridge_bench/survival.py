@@ -95,7 +95,8 @@ class Kills:
         lines = _lines_of(child)
         life.pid = child.pid
         try:
-            _take(life, lines.get(timeout=FIRST_TEXT_SECONDS))
+            while not life.announced:
+                _take(life, lines.get(timeout=FIRST_TEXT_SECONDS))
         except queue.Empty:
             raise VoicebridgeError(f"The daemon announced nothing within {FIRST_TEXT_SECONDS:g} s.") from None
         finally:

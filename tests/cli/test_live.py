@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.utterances import ended
 from voicebridge.cli.live import JsonPrinter, LivePrinter, Tally, delay_figures, json_line, notice
 from voicebridge.domain.audio import Gap, GapReason, Span
 from voicebridge.domain.events import (
@@ -17,8 +18,9 @@ from voicebridge.domain.events import (
     SpeechStarted,
     StoreChanged,
     UtteranceSettled,
+    UtteranceStored,
 )
-from voicebridge.domain.utterance import EndReason, Status, UtteranceRecord, Word
+from voicebridge.domain.utterance import EndReason, PendingUtterance, Status, UtteranceRecord, Word
 
 GAP = GapNoted(Gap(Span(0, 8000), GapReason.DEVICE_LOST))
 
@@ -144,12 +146,18 @@ def test_json_keeps_letters_and_escapes_what_steers() -> None:
 
 def test_the_summary_tells_what_came_of_everything() -> None:
     tally = Tally()
-    events = (settled(), settled("x", Status.REJECTED, None), settled(None, Status.FAILED, None), GAP)
+    stored = UtteranceStored(PendingUtterance(99, ended()))
+    events = (settled(), settled("x", Status.REJECTED, None), settled(None, Status.FAILED, None), GAP, stored)
     for event in events:
         tally.take(event)
     assert tally.summary(3725.0, Path("/data/voicebridge.db")).splitlines() == [
         "     heard  1 h 2 min",
-        "      text  1 utterance, 1 rejected (voicebridge history --rejected), 1 failed (voicebridge history --failed)",
+        (
+            "      text  1 utterance, 1 rejected (voicebridge history --rejected),"
+            " 1 failed (voicebridge history --failed);"
+            " 3 of all these were left by an earlier run"
+        ),
+        "   waiting  1, decoded at the next start",
         "      gaps  1, 0.5 s lost",
         "     delay  median 0.42 s, p95 0.42 s, max 0.42 s (end of speech to text)",
         "  database  /data/voicebridge.db",
@@ -166,3 +174,21 @@ def test_lengths_are_told_in_fitting_units(seconds: float, words: str) -> None:
 def test_delays_are_told_by_their_order() -> None:
     delays = [float(delay) for delay in range(1, 101)]
     assert delay_figures([d * 10 for d in delays]) == "median 0.51 s, p95 0.96 s, max 1.00 s"
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        (CaptureChanged(True, "desk", "Hearing.", first=True), "capture_began"),
+        (CaptureChanged(False, "desk", "Gone."), "capture_lost"),
+        (CaptureChanged(True, "desk", "Back."), "capture_back"),
+        (StoreChanged(False, "Full."), "store_alarm"),
+        (StoreChanged(True, "Free."), "store_recovered"),
+        (EngineReady("whisper", "base.en", 900.0), "engine_ready"),
+        (EngineFailed("whisper", "No model."), "engine_failed"),
+    ],
+)
+def test_programs_are_told_of_trouble_too(event: Event, told: str) -> None:
+    screen = Screen()
+    JsonPrinter(screen).show(event)
+    assert json.loads(screen.shown)["event"] == told

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from voicebridge.daemon.logs import Logging, configure_logging
+from voicebridge.daemon.logs import Logging, configure_logging, leads_to_journal
 from voicebridge.daemon.messages import (
     CATALOGUE,
     ENGINE_READY,
@@ -392,6 +392,7 @@ ENDED = EndedUtterance(KEY, Span(0, 16_000), Span(0, 16_000), 1.0, EndReason.HAN
         ),
         (GapNoted(Gap(Span(0, 8000), GapReason.OVERRUN)), "gap", "Gap of 0.500 s: overrun"),
         (CaptureChanged(False, "mic", "mic is gone"), "capture_lost", "Deaf: mic is gone"),
+        (CaptureChanged(True, "mic", "Hearing mic", first=True), "capture_began", "Hearing mic"),
         (CaptureChanged(True, "mic", "mic is back"), "capture_back", "Hearing again: mic is back"),
         (EngineReady("sphinx", "en-us", 12.4), "engine_ready", "Engine sphinx is ready with model en-us after 12 ms"),
         (
@@ -414,3 +415,15 @@ def test_the_start_of_speech_is_not_logged(place: Place) -> None:
     place.log(format="plain", level="debug")
     log_announced(logger, SpeechStarted(0))
     assert place.lines() == []
+
+
+def test_a_socket_that_leads_to_journald_is_known_without_its_word(tmp_path: Path) -> None:
+    place = tmp_path / "stdout"
+    with socket.socket(socket.AF_UNIX) as journald, socket.socket(socket.AF_UNIX) as stream:
+        journald.bind(str(place))
+        journald.listen()
+        stream.connect(str(place))
+        assert leads_to_journal(stream.fileno(), str(place))
+        assert not leads_to_journal(stream.fileno())
+    with (tmp_path / "file").open("w") as file:
+        assert not leads_to_journal(file.fileno(), str(place))

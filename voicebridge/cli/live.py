@@ -19,6 +19,7 @@ from voicebridge.domain.events import (
     SpeechStarted,
     StoreChanged,
     UtteranceSettled,
+    UtteranceStored,
 )
 from voicebridge.domain.text import printable
 from voicebridge.domain.utterance import Status, UtteranceRecord
@@ -37,14 +38,22 @@ class Tally:
     gaps: int = 0
     gap_seconds: float = 0.0
     delays_ms: list[float] = field(default_factory=list)
+    waiting: set[int] = field(default_factory=set)
+    """Ids of what is stored and not settled: no more than wait for the engine."""
+    recovered: int = 0
+    """How many of the settled ones an earlier run had left."""
 
     def take(self, event: Event) -> None:
         """Count an event."""
         if isinstance(event, GapNoted):
             self.gaps += 1
             self.gap_seconds += event.gap.span.seconds
+        elif isinstance(event, UtteranceStored):
+            self.waiting.add(event.pending.utterance_id)
         elif isinstance(event, UtteranceSettled):
             record = event.record
+            self.recovered += record.utterance_id not in self.waiting
+            self.waiting.discard(record.utterance_id)
             self.done += record.status is Status.DONE
             self.rejected += record.status is Status.REJECTED
             self.failed += record.status is Status.FAILED
@@ -58,7 +67,11 @@ class Tally:
             utterances += f", {self.rejected} rejected (voicebridge history --rejected)"
         if self.failed:
             utterances += f", {self.failed} failed (voicebridge history --failed)"
+        if self.recovered:
+            utterances += f"; {self.recovered} of all these were left by an earlier run"
         lines = [f"{'heard':>10}  {_duration(heard_seconds)}", f"{'text':>10}  {utterances}"]
+        if self.waiting:
+            lines.append(f"{'waiting':>10}  {len(self.waiting)}, decoded at the next start")
         lines.append(f"{'gaps':>10}  " + (f"{self.gaps}, {self.gap_seconds:.1f} s lost" if self.gaps else "none"))
         if self.delays_ms:
             lines.append(f"{'delay':>10}  {delay_figures(self.delays_ms)} (end of speech to text)")
@@ -136,7 +149,7 @@ def notice(event: Event) -> str:
 
 
 class JsonPrinter:
-    """Prints one JSON object a line for each settled utterance and gap."""
+    """Prints one JSON object a line: utterances have an ``id``, gaps a ``gap``, everything else an ``event``."""
 
     def __init__(self, echo: Callable[..., None] = click.echo) -> None:
         self.tally = Tally()
@@ -150,6 +163,23 @@ class JsonPrinter:
         elif isinstance(event, GapNoted):
             gap = event.gap
             self._echo(json_line({"gap": gap.reason, "start": gap.span.start, "end": gap.span.end}))
+        elif told := _told(event):
+            self._echo(json_line(told))
+
+
+def _told(event: Event) -> dict[str, object] | None:
+    match event:
+        case CaptureChanged(hearing, source, detail, first):
+            kind = ("capture_began" if first else "capture_back") if hearing else "capture_lost"
+            return {"event": kind, "source": source, "detail": detail}
+        case StoreChanged(working, detail):
+            return {"event": "store_recovered" if working else "store_alarm", "detail": detail}
+        case EngineReady(engine, model, load_ms):
+            return {"event": "engine_ready", "engine": engine, "model": model, "load_ms": load_ms}
+        case EngineFailed(engine, detail):
+            return {"event": "engine_failed", "engine": engine, "detail": detail}
+        case _:
+            return None
 
 
 def json_line(value: object) -> str:

@@ -44,9 +44,9 @@ class RunOptions:
         if sys.stdout is None:
             return True
         if self.quiet is None:
-            from voicebridge.daemon.logs import is_journal_stream
+            from voicebridge.daemon.logs import is_journal_stream, leads_to_journal
 
-            return not self.as_json and is_journal_stream(1, os.environ)
+            return not self.as_json and (is_journal_stream(1, os.environ) or leads_to_journal(1))
         return self.quiet
 
 
@@ -66,7 +66,7 @@ class RunOptions:
 @click.option("--channels", type=click.IntRange(1, 64), default=1, show_default=True, help="... channels.")
 @click.option("--format", "sample_format", type=click.Choice(FORMATS), default="s16le", show_default=True, help="...")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Stop after so many seconds.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, also into the journal.")
 @click.option(
     "--quiet/--live", default=None, help="Print nothing | print what is heard (default, except into the journal)."
 )
@@ -98,7 +98,7 @@ def _source(settings: Settings, wanted: RunOptions) -> "SourceMaker":
 
 
 def _hear(loaded: "Loaded", make_source: "SourceMaker", wanted: RunOptions) -> int:
-    from voicebridge.cli.live import JsonPrinter, LivePrinter
+    from voicebridge.cli.live import JsonPrinter, LivePrinter, json_line
     from voicebridge.cli.sessions import hear_session
     from voicebridge.daemon.session import Orders
 
@@ -106,6 +106,10 @@ def _hear(loaded: "Loaded", make_source: "SourceMaker", wanted: RunOptions) -> i
     printer = JsonPrinter() if wanted.as_json else LivePrinter(terminal=sys.stdout is not None and sys.stdout.isatty())
 
     def greet(started: "Started") -> None:
+        if wanted.as_json and not wanted.silent:
+            session, name = started.notebook.session_id, started.source.info.name
+            start = {"event": "started", "session": session, "source": name, "engine_reason": started.engine_reason}
+            click.echo(json_line(start))
         if talkative:
             click.echo(
                 click.style(

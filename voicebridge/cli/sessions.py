@@ -59,7 +59,7 @@ def hear_session(
     ``notices`` are what loading the settings had to say.
     """
     from voicebridge.daemon.logs import configure_logging
-    from voicebridge.daemon.messages import STARTED, STOPPED, log_announced, log_event
+    from voicebridge.daemon.messages import STOPPED, log_announced, log_event
     from voicebridge.daemon.session import hear
     from voicebridge.daemon.signals import StopSignals
 
@@ -84,7 +84,7 @@ def hear_session(
                 audience.on_leave = started.daemon.request_stop
                 log.session = session = started.notebook.session_id
                 if logged:
-                    log_event(logger, STARTED, version=__version__, session=session, source=started.source.info.name)
+                    _log_start(started, session)
                 audience.tell(lambda: greet(started))
 
             report = hear(replace(orders, housekeeping=log.flush), announce, begin)
@@ -95,6 +95,13 @@ def hear_session(
         log.close()
     audience.check()
     return report
+
+
+def _log_start(started: "Started", session: int) -> None:
+    from voicebridge.daemon.messages import STARTED, log_event
+
+    source, reason = started.source.info.name, started.engine_reason
+    log_event(logger, STARTED, version=__version__, session=session, source=source, engine_reason=reason)
 
 
 def _forget_output() -> None:

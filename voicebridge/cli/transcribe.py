@@ -100,6 +100,8 @@ def _transcribe(settings: Settings, state: Path, path: Path, wanted: TranscribeO
     try:
         with _writer(path, wanted) as out:
             hearing = _Hearing(Transcripts(FORMS[wanted.form], path, out), FileProgress(path, shown=shown))
+            # Once is enough, and nobody asked who named the engine.
+            hearing.tells_engine = settings.engine.kind == "auto" and path == wanted.files[0]
             report = hearing.hear(Orders(settings, state, audio_file(path, realtime=wanted.realtime)))
     except AudioError as error:
         return _complain(error)
@@ -114,7 +116,7 @@ def _transcribe(settings: Settings, state: Path, path: Path, wanted: TranscribeO
         raise report.error
     if report.exit_code != ExitCode.OK:
         return report.exit_code
-    if not report.ended or hearing.waiting:
+    if report.stopped or not report.ended or hearing.waiting:
         return ExitCode.INTERRUPTED
     return ExitCode.FAILURE if hearing.failed else ExitCode.OK
 
@@ -126,6 +128,8 @@ class _Hearing:
         self._transcripts = transcripts
         self._progress = progress
         self._session_id = 0
+        self.tells_engine = False
+        """True to say which engine was chosen, and why."""
         self.waiting = 0
         """Utterances that are stored and not decoded yet."""
         self.rejected = 0
@@ -143,6 +147,8 @@ class _Hearing:
 
     def _begin(self, started: "Started") -> None:
         self._session_id = started.notebook.session_id
+        if self.tells_engine:
+            click.echo(f"voicebridge: {printable(started.engine_reason)}", err=True)
         self._progress.begin(started.source.info.duration_seconds)
 
     def _show(self, event: Event) -> None:

@@ -39,9 +39,14 @@ def microphone(settings: Settings) -> SourceMaker:
         from voicebridge.audio.microphone import Microphone
 
         name = settings.audio.device or "the default microphone"
-        return Microphone(
-            settings.audio, on_change=lambda hearing, detail: events.publish(CaptureChanged(hearing, name, detail))
-        )
+        heard_before = False
+
+        def announce(hearing: bool, detail: str) -> None:
+            nonlocal heard_before
+            events.publish(CaptureChanged(hearing, name, detail, first=hearing and not heard_before))
+            heard_before = heard_before or hearing
+
+        return Microphone(settings.audio, on_change=announce)
 
     return make
 

@@ -74,12 +74,12 @@ class Daemon:
         self._engine_required = engine_required
         self._patience = patience or Patience()
         self._keeper: KeeperThread | None = None
-        self._stop_requested = False
+        self.stop_requested = False
         self.stopping = False
 
     def request_stop(self) -> None:
         """Ask it to stop; safe in a signal handler, which may only set a flag."""
-        self._stop_requested = True
+        self.stop_requested = True
 
     def start(self, keeper: Keeper) -> None:
         """Start the threads, those downstream first. The source is already running."""
@@ -140,7 +140,7 @@ class Daemon:
         return self.error.code if self.error is not None else ExitCode.OK
 
     def _is_over(self) -> bool:
-        return self._stop_requested or self._over.is_set() or self.error is not None or self._all_settled()
+        return self.stop_requested or self._over.is_set() or self.error is not None or self._all_settled()
 
     def _heed(self, event: Event) -> None:
         if isinstance(event, EngineFailed) and self._engine_required:

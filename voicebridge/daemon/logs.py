@@ -6,6 +6,8 @@ some log at lower levels what they decode.
 
 import logging
 import os
+import socket
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from voicebridge.daemon.log_handler import NeverBlockingHandler, StreamSink
 from voicebridge.daemon.rate_limit import RateLimit
 from voicebridge.settings.schema import LogSettings
 
+JOURNAL_STDOUT = "/run/systemd/journal/stdout"
+"""The socket on which journald reads the output of services and of systemd-cat."""
 OWN_LOGGERS = ("voicebridge", "voicebridge_bench")
 
 
@@ -103,6 +107,17 @@ def is_journal_stream(descriptor: int, environ: Mapping[str, str]) -> bool:
     except OSError:
         return False
     return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def leads_to_journal(descriptor: int, peer: str = JOURNAL_STDOUT) -> bool:
+    """Say whether what is written to a descriptor ends in journald, also without systemd's word (systemd-cat)."""
+    try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            return False
+        with socket.socket(fileno=os.dup(descriptor)) as stream:
+            return stream.family == socket.AF_UNIX and stream.getpeername() == peer
+    except OSError:
+        return False  # closed, or without a peer
 
 
 def _lines_handler(

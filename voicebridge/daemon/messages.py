@@ -35,7 +35,7 @@ STARTED = Message(
     "started",
     "a0780521dfac466d9f09911f64878e9b",
     logging.INFO,
-    "Voicebridge {version} started, session {session}, hearing {source}",
+    "Voicebridge {version} started, session {session}, hearing {source}; {engine_reason}",
 )
 RECOVERED = Message(
     "recovered",
@@ -76,6 +76,7 @@ UTTERANCE_FAILED = Message(
     limited=False,
 )
 GAP = Message("gap", "cb7e3fcb061c46799b029946a377b9fa", logging.WARNING, "Gap of {seconds:.3f} s: {reason}")
+CAPTURE_BEGAN = Message("capture_began", "d0c1f2a64e0b4b0c8d2f1a77f7a3f1d5", logging.INFO, "{detail}")
 CAPTURE_LOST = Message("capture_lost", "b36b878d58bd4e1a86593cdb510e9088", logging.WARNING, "Deaf: {detail}")
 CAPTURE_BACK = Message("capture_back", "c3c1e598c5d5487a9402c72c84e83b3f", logging.INFO, "Hearing again: {detail}")
 ENGINE_READY = Message(
@@ -113,6 +114,7 @@ CATALOGUE = (
     UTTERANCE_REJECTED,
     UTTERANCE_FAILED,
     GAP,
+    CAPTURE_BEGAN,
     CAPTURE_LOST,
     CAPTURE_BACK,
     ENGINE_READY,
@@ -168,14 +170,21 @@ def log_announced(logger: logging.Logger, event: Event) -> None:
         case GapNoted(gap):
             bounds = {"start_sample": gap.span.start, "end_sample": gap.span.end}
             log_event(logger, GAP, None, seconds=gap.span.seconds, reason=gap.reason.value, **bounds)
-        case CaptureChanged(hearing, source, detail):
-            log_event(logger, CAPTURE_BACK if hearing else CAPTURE_LOST, source=source, detail=detail)
+        case CaptureChanged(_, source, detail):
+            log_event(logger, capture_message(event), source=source, detail=detail)
         case EngineReady(engine, model, load_ms):
             log_event(logger, ENGINE_READY, engine=engine, model=model, load_ms=load_ms)
         case EngineFailed(engine, detail):
             log_event(logger, ENGINE_FAILED, engine=engine, detail=detail)
         case StoreChanged(working, detail):
             log_event(logger, STORE_RECOVERED if working else STORE_ALARM, detail=detail)
+
+
+def capture_message(event: CaptureChanged) -> Message:
+    """Return what a change of capture is called: the first sound of a session is no return from a loss."""
+    if not event.hearing:
+        return CAPTURE_LOST
+    return CAPTURE_BEGAN if event.first else CAPTURE_BACK
 
 
 def _settled(record: UtteranceRecord) -> dict[str, object]:

@@ -63,6 +63,8 @@ class Report:
     session_id: int
     heard_seconds: float
     database: Path
+    stopped: bool
+    """True when somebody asked it to stop, in whatever moment that was."""
     ended: bool
     """True when the source came to its end; False when it was stopped before."""
 
@@ -115,6 +117,7 @@ def _hear(orders: Orders, ears: Ears, on_event: Callable[[Event], None], on_star
             session_id=notebook.session_id,
             heard_seconds=listener.counters.frames * FRAME_MS / 1000,
             database=paths.database_path(orders.state),
+            stopped=daemon.stop_requested,
             ended=listener.ended,
         )
     except BaseException as error:
@@ -173,10 +176,12 @@ def _note(plan: Plan, writer: "StoreWriter", event: Event) -> None:
 
     Never a text of what was heard: forgetting it would not find it here.
     """
+    from voicebridge.daemon.messages import capture_message
+
     log = plan.notebook.shelf.log
     match event:
-        case CaptureChanged(hearing, _, detail):
-            writer.offer(lambda: log.add_event("capture_back" if hearing else "capture_lost", detail))
+        case CaptureChanged(detail=detail):
+            writer.offer(lambda: log.add_event(capture_message(event).event, detail))
         case EngineReady(engine, model, load_ms):
             writer.offer(lambda: log.add_event("engine_ready", f"{engine} {model} after {load_ms:.0f} ms"))
         case EngineFailed(engine, detail):

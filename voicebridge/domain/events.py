@@ -44,11 +44,15 @@ class GapNoted:
 
 @dataclass(frozen=True, slots=True)
 class CaptureChanged:
-    """The source was lost or came back; ``detail`` is a sentence for people."""
+    """The source was lost or came back; ``detail`` is a sentence for people.
+
+    ``first`` is True when it is heard for the first time in the session.
+    """
 
     hearing: bool
     source: str
     detail: str
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,8 @@ def _lock(descriptor: int, kind: int) -> bool:
 
 
 def _write_holder(descriptor: int) -> None:
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:500]
+    # Not its arguments: a setting on the command line may be a secret, and everybody asks who holds the lock.
+    command = Path(sys.argv[0]).name[:100]
     content = json.dumps(asdict(Holder(os.getpid(), time.time(), command, boot_id())))
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, content.encode(), 0)

@@ -5,8 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.daemon.hearing import SETTINGS, blocks
+from tests.fakes.detector import quiet
+from tests.fakes.engine import FakeEngine
+from tests.fakes.source import MemorySource
 from tests.fakes.utterances import ended
 from voicebridge.cli.live import JsonPrinter, LivePrinter, Tally, delay_figures, json_line, notice
+from voicebridge.daemon.session import Orders, hear
 from voicebridge.domain.audio import Gap, GapReason, Span
 from voicebridge.domain.events import (
     CaptureChanged,
@@ -26,12 +31,15 @@ GAP = GapNoted(Gap(Span(0, 8000), GapReason.DEVICE_LOST))
 
 
 def settled(
-    text: str | None = "turn on the light", status: Status = Status.DONE, delay_ms: float | None = 420.0
+    text: str | None = "turn on the light",
+    status: Status = Status.DONE,
+    delay_ms: float | None = 420.0,
+    session_id: int = 1,
 ) -> Event:
     return UtteranceSettled(
         UtteranceRecord(
             utterance_id=7,
-            session_id=1,
+            session_id=session_id,
             status=status,
             start_sample=16_000,
             end_sample=48_000,
@@ -152,15 +160,23 @@ def test_the_summary_tells_what_came_of_everything() -> None:
         tally.take(event)
     assert tally.summary(3725.0, Path("/data/voicebridge.db")).splitlines() == [
         "     heard  1 h 2 min",
-        (
-            "      text  1 utterance, 1 rejected (voicebridge history --rejected),"
-            " 1 failed (voicebridge history --failed);"
-            " 3 of all these were left by an earlier run"
-        ),
-        "   waiting  1, decoded at the next start",
+        "      text  1 utterance, 1 rejected (voicebridge history --rejected), 1 failed (voicebridge history --failed)",
+        "   waiting  1 utterance, decoded at the next start",
         "      gaps  1, 0.5 s lost",
         "     delay  median 0.42 s, p95 0.42 s, max 0.42 s (end of speech to text)",
         "  database  /data/voicebridge.db",
+    ]
+
+
+def test_the_summary_tells_earlier_runs_utterances_apart() -> None:
+    tally = Tally()
+    tally.begin(2, left=(6, 7, 8))
+    tally.take(settled(delay_ms=None))
+    tally.take(settled(session_id=2))
+    assert tally.summary(9.0, Path("x")).splitlines()[1:4] == [
+        "      text  1 utterance",
+        " recovered  1 utterance from an earlier run",
+        "   waiting  2 utterances, decoded at the next start",
     ]
 
 
@@ -192,3 +208,26 @@ def test_programs_are_told_of_trouble_too(event: Event, told: str) -> None:
     screen = Screen()
     JsonPrinter(screen).show(event)
     assert json.loads(screen.shown)["event"] == told
+
+
+def test_what_must_not_be_told_is_left_out_and_the_rest_is_not() -> None:
+    screen = Screen()
+    JsonPrinter(screen, transcripts=False).show(settled())
+    told = json.loads(screen.shown)
+    assert (told["id"], told["delay_ms"]) == (7, 420.0)
+    assert not {"text", "words"} & told.keys()
+    assert "light" not in screen.shown
+
+
+@pytest.mark.parametrize("paced", [True, False])
+def test_programs_are_told_when_audio_was_lost_where_that_is_known(tmp_path: Path, paced: bool) -> None:
+    screen = Screen()
+    printer = JsonPrinter(screen)
+    source = MemorySource([*blocks(quiet(0.5)), 1600, *blocks(quiet(0.5))], paced=paced)
+    hear(Orders(SETTINGS, tmp_path, lambda _: source, engine=FakeEngine()), printer.show, printer.greet)
+    told = [json.loads(line) for line in screen.shown.splitlines()]
+    assert (told[0]["event"], told[0]["source"]) == ("started", "memory")
+    (gap,) = [one for one in told if "gap" in one]
+    assert (gap["start"], gap["end"]) == (8000, 9600)
+    assert ("started_at" in gap) is paced
+    assert gap.get("started_at", "") <= gap.get("ended_at", "")

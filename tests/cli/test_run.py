@@ -72,6 +72,29 @@ def test_nothing_heard_gets_into_the_journal(home: Home, two: Path) -> None:
     assert len(rows(home)) == 2
 
 
+@pytest.mark.parametrize(("setting", "texts"), [("false", []), ("true", [FIRST, SECOND])])
+def test_programs_find_texts_in_the_journal_only_where_they_are_wanted(
+    home: Home, two: Path, setting: str, texts: list[str]
+) -> None:
+    journal = home.path / "journal"
+    with journal.open("wb") as file:
+        about = os.fstat(file.fileno())
+        named = {"JOURNAL_STREAM": f"{about.st_dev}:{about.st_ino}"}
+        asked = (*WHISPER, "-s", f"log.transcripts={setting}", "run", "--file", two, "--json")
+        home.run(*asked, environment=named, capture_output=False, stdout=file)
+    told = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert [one["id"] for one in told if "id" in one] == [1, 2]
+    assert [one["text"] for one in told if "text" in one] == texts
+
+
+def test_a_fallback_is_logged_as_a_warning(home: Home, two: Path) -> None:
+    done = home.run("-s", "whisper.model=/nowhere", "run", "--file", two, "--quiet", "--seconds", "0.1")
+    started, fallback = done.stderr.splitlines()[:2]
+    assert "started, session 1, hearing two.wav; engine sphinx, because whisper cannot be used: " in started
+    assert " warning " in fallback
+    assert "Decoding with less than whisper: engine sphinx, because" in fallback
+
+
 def test_it_stops_after_so_many_seconds(home: Home, two: Path) -> None:
     done = home.run(*SPHINX, "run", "--file", two, "--realtime", "--seconds", "0.5")
     assert done.returncode == ExitCode.OK
@@ -117,11 +140,16 @@ def test_there_is_one_source(home: Home, both: list[str]) -> None:
 
 # ---- how it ends
 
+LITTLE_BYTES = 1000
+"""More than the header of a file in the spool, less than the first piece of audio."""
+
 
 def hear_first_word(home: Home, two: Path, *options: str, engine: tuple[str, ...] = SPHINX) -> "subprocess.Popen[str]":
-    """Start to hear at the pace of time; returns while the first utterance is open."""
+    """Start to hear at the pace of time; returns while the first utterance is open, with audio in the spool."""
     process = home.start(*engine, "run", "--file", two, "--realtime", *options)
-    wait_until(home.spooled, process)
+    wait_until(
+        lambda: any(file.stat().st_size > LITTLE_BYTES for file in (home.state / "spool").glob("*.pcm")), process
+    )
     return process
 
 
@@ -147,6 +175,15 @@ def test_what_was_cut_off_is_decoded_at_the_next_start(home: Home, two: Path) ->
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one["end_reason"] for one in told if "id" in one] == ["interrupted", "hangover", "hangover"]
     assert not home.spooled()
+
+
+def test_what_waits_is_told_and_counted_apart_when_it_is_decoded(home: Home, two: Path) -> None:
+    keep = ("-s", "engine.kind=whisper", "-s", "engine.required=false", "-s", "whisper.model=/nowhere")
+    lines = home.run(*keep, "run", "--file", two, "--seconds", "5").stdout.splitlines()
+    assert "   waiting  2 utterances, decoded at the next start" in lines
+    lines = home.run(*WHISPER, "run", "--file", two).stdout.splitlines()
+    assert "      text  2 utterances" in lines
+    assert " recovered  2 utterances from an earlier run" in lines
 
 
 def test_a_second_signal_ends_it_at_once(home: Home, two: Path) -> None:
@@ -201,7 +238,8 @@ def test_a_second_one_names_the_first_and_leaves(home: Home, two: Path) -> None:
     with hear_first_word(home, two) as first:
         second = home.run(*SPHINX, "run", "--file", two)
         assert second.returncode == ExitCode.BUSY
-        assert f"is in use by process {first.pid}" in complaint(second.stderr)
+        # Nothing else of its command line, in which there may be a secret.
+        assert f"is in use by process {first.pid} (__main__.py run, since " in complaint(second.stderr)
         first.send_signal(signal.SIGINT)
         first.communicate()
 

@@ -27,10 +27,24 @@ from tests.fakes.children import (
 )
 from tests.fakes.commands import Said, Transcribe
 from voicebridge.domain.errors import ExitCode
+from voicebridge_bench.models import WHISPER_COMMANDS
 
 
 def test_the_text_is_printed_line_by_line(transcribe: Transcribe, two: Path) -> None:
     assert transcribe(two) == Said(ExitCode.OK, f"{FIRST}\n{SECOND}\n", "")
+
+
+def test_a_fallback_is_told_once(transcribe: Transcribe, two: Path, tmp_path: Path) -> None:
+    nowhere = ("-s", "whisper.model=/nowhere")
+    missing, quiet = tmp_path / "missing.wav", write_wav(tmp_path / "quiet.wav", silence(1.0))
+    said = transcribe(missing, quiet, quiet, before=nowhere)
+    lines = said.err.splitlines()
+    assert [line.partition(",")[0] for line in lines[1:]] == ["voicebridge: engine sphinx"]
+    assert "because whisper cannot be used" in lines[1]
+
+
+def test_scripts_are_not_told_that_whisper_was_taken(transcribe: Transcribe, two: Path) -> None:
+    assert transcribe(two, before=("-s", f"whisper.model={WHISPER_COMMANDS}")).err == ""
 
 
 def test_subtitles_say_when(transcribe: Transcribe, two: Path) -> None:
@@ -223,6 +237,12 @@ def test_a_terminal_shows_how_far_it_is(home: Home, two: Path) -> None:
 def test_the_bar_can_be_left_out(home: Home, two: Path) -> None:
     code, shown = on_terminal(home, *WHISPER, "transcribe", "--no-progress", two)
     assert (code, shown) == (ExitCode.OK, f"{FIRST}\r\n{SECOND}\r\n")
+
+
+def test_a_terminal_is_told_which_engine_was_taken(home: Home, two: Path) -> None:
+    _, shown = on_terminal(home, "-s", f"whisper.model={WHISPER_COMMANDS}", "transcribe", "--no-progress", two)
+    told = shown.splitlines()[0]
+    assert told == "voicebridge: engine whisper, because its model whisper-commands is on disk"
 
 
 def test_what_is_kept_meanwhile_is_closed_to_others(home: Home, tmp_path: Path) -> None:

@@ -40,6 +40,16 @@ def test_the_microphone_announces_what_becomes_of_it() -> None:
     assert subscription.get(0) == CaptureChanged(False, "the default microphone", "it was pulled")
 
 
+def test_only_the_first_sound_of_a_microphone_is_its_first() -> None:
+    events = EventStream()
+    subscription = events.subscribe()
+    microphone = assembly.microphone(SETTINGS)(events)
+    for hearing in (True, False, True):
+        microphone._on_change(hearing, "it changed")  # type: ignore[attr-defined]  # what the port does not show
+    told = [subscription.get(0) for _ in range(3)]
+    assert [event.first for event in told if isinstance(event, CaptureChanged)] == [True, False, False]
+
+
 def test_a_file_is_a_source(tmp_path: Path) -> None:
     path = tmp_path / "speech.wav"
     with wave.open(str(path), "wb") as file:

@@ -424,6 +424,7 @@ def test_a_socket_that_leads_to_journald_is_known_without_its_word(tmp_path: Pat
         journald.listen()
         stream.connect(str(place))
         assert leads_to_journal(stream.fileno(), str(place))
+        assert leads_to_journal(stream.fileno(), str(tmp_path / "std*"))
         assert not leads_to_journal(stream.fileno())
     with (tmp_path / "file").open("w") as file:
         assert not leads_to_journal(file.fileno(), str(place))

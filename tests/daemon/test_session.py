@@ -265,6 +265,7 @@ def test_the_status_tells_how_the_session_is_and_goes_with_it(tmp_path: Path) ->
 def test_what_happened_to_hearing_is_kept_as_events(tmp_path: Path) -> None:
     def make(events: EventSink) -> Source:
         def lose() -> None:
+            events.publish(CaptureChanged(hearing=True, source="memory", detail="it is heard", first=True))
             events.publish(CaptureChanged(hearing=False, source="memory", detail="it was pulled"))
             events.publish(CaptureChanged(hearing=True, source="memory", detail="it is back"))
 
@@ -273,6 +274,7 @@ def test_what_happened_to_hearing_is_kept_as_events(tmp_path: Path) -> None:
     hear(Orders(SETTINGS, tmp_path, make, engine=FakeEngine()), lambda _: None, lambda _: None)
     found = dict(rows(tmp_path, "SELECT kind, detail FROM events"))
     assert (found["capture_lost"], found["capture_back"]) == ("it was pulled", "it is back")
+    assert found["capture_began"] == "it is heard"
     assert found["engine_ready"].startswith("fake script after ")
 
 

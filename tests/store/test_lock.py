@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from voicebridge.domain.errors import ExitCode, StoreBusyError
-from voicebridge.store.lock import LOCK_NAME, Holder, StateLock, boot_id, holder
+from voicebridge.store.lock import LOCK_NAME, Holder, StateLock, boot_id, holder, told_command
 
 CHILD = """
 import sys
@@ -104,3 +104,16 @@ def test_somebody_who_only_looks_does_not_keep_a_start_from_succeeding(tmp_path:
 
 def test_a_holder_tells_its_command_and_since_when() -> None:
     assert str(Holder(7, 1_700_000_000.0, "voicebridge run", "b")).startswith("process 7 (voicebridge run, since 2023-")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["/usr/bin/voicebridge", "run"], "voicebridge run"),
+        (["voicebridge", "-s", "whisper.model=secret", "run", "--device", "secret"], "voicebridge run"),
+        (["voicebridge", "--state-dir", "secret", "transcribe", "secret.wav"], "voicebridge transcribe"),
+        (["-c", "secret"], "-c"),
+    ],
+)
+def test_nothing_that_may_be_a_secret_is_told_of_a_command_line(words: list[str], told: str) -> None:
+    assert told_command(words) == told

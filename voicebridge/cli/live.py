@@ -2,13 +2,15 @@
 
 import json
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from voicebridge.domain.audio import Gap
 from voicebridge.domain.events import (
     CaptureChanged,
     EngineFailed,
@@ -23,6 +25,9 @@ from voicebridge.domain.events import (
 )
 from voicebridge.domain.text import printable
 from voicebridge.domain.utterance import Status, UtteranceRecord
+
+if TYPE_CHECKING:
+    from voicebridge.daemon.session import Started
 
 KEPT_DELAYS = 100_000
 """Bound on the delays kept for the summary (a month of speech): its figures are those of the first so many."""
@@ -41,7 +46,14 @@ class Tally:
     waiting: set[int] = field(default_factory=set)
     """Ids of what is stored and not settled: no more than wait for the engine."""
     recovered: int = 0
-    """How many of the settled ones an earlier run had left."""
+    """Settled utterances of earlier sessions; the counts above are of this one's."""
+    session_id: int | None = None
+    """None before it is known: every utterance is then taken for one of this session."""
+
+    def begin(self, session_id: int, left: Iterable[int]) -> None:
+        """Say which session it is, and the ids of what earlier ones have left to be decoded."""
+        self.session_id = session_id
+        self.waiting.update(left)
 
     def take(self, event: Event) -> None:
         """Count an event."""
@@ -51,27 +63,31 @@ class Tally:
         elif isinstance(event, UtteranceStored):
             self.waiting.add(event.pending.utterance_id)
         elif isinstance(event, UtteranceSettled):
-            record = event.record
-            self.recovered += record.utterance_id not in self.waiting
-            self.waiting.discard(record.utterance_id)
-            self.done += record.status is Status.DONE
-            self.rejected += record.status is Status.REJECTED
-            self.failed += record.status is Status.FAILED
-            if record.delay_ms is not None and len(self.delays_ms) < KEPT_DELAYS:
-                self.delays_ms.append(record.delay_ms)
+            self._settle(event.record)
+
+    def _settle(self, record: UtteranceRecord) -> None:
+        self.waiting.discard(record.utterance_id)
+        if self.session_id not in (None, record.session_id):
+            self.recovered += 1
+            return
+        self.done += record.status is Status.DONE
+        self.rejected += record.status is Status.REJECTED
+        self.failed += record.status is Status.FAILED
+        if record.delay_ms is not None and len(self.delays_ms) < KEPT_DELAYS:
+            self.delays_ms.append(record.delay_ms)
 
     def summary(self, heard_seconds: float, database: Path) -> str:
         """Return the summary for people."""
-        utterances = f"{self.done} utterance{'' if self.done == 1 else 's'}"
+        utterances = _utterances(self.done)
         if self.rejected:
             utterances += f", {self.rejected} rejected (voicebridge history --rejected)"
         if self.failed:
             utterances += f", {self.failed} failed (voicebridge history --failed)"
-        if self.recovered:
-            utterances += f"; {self.recovered} of all these were left by an earlier run"
         lines = [f"{'heard':>10}  {_duration(heard_seconds)}", f"{'text':>10}  {utterances}"]
+        if self.recovered:
+            lines.append(f"{'recovered':>10}  {_utterances(self.recovered)} from an earlier run")
         if self.waiting:
-            lines.append(f"{'waiting':>10}  {len(self.waiting)}, decoded at the next start")
+            lines.append(f"{'waiting':>10}  {_utterances(len(self.waiting))}, decoded at the next start")
         lines.append(f"{'gaps':>10}  " + (f"{self.gaps}, {self.gap_seconds:.1f} s lost" if self.gaps else "none"))
         if self.delays_ms:
             lines.append(f"{'delay':>10}  {delay_figures(self.delays_ms)} (end of speech to text)")
@@ -94,6 +110,12 @@ class LivePrinter:
         self._terminal = terminal
         self._echo = echo
         self._hint_shown = False
+
+    def greet(self, started: "Started") -> None:
+        """Say what is heard, and by which engine and why."""
+        _begin(self.tally, started)
+        source, reason = printable(started.source.info.name), printable(started.engine_reason)
+        self._line(click.style(f"-- hearing {source}; {reason}; Ctrl-C ends", dim=True))
 
     def show(self, event: Event) -> None:
         """Print an event, if it is one that people want to see."""
@@ -149,22 +171,47 @@ def notice(event: Event) -> str:
 
 
 class JsonPrinter:
-    """Prints one JSON object a line: utterances have an ``id``, gaps a ``gap``, everything else an ``event``."""
+    """Prints one JSON object a line: utterances have an ``id``, gaps a ``gap``, everything else an ``event``.
 
-    def __init__(self, echo: Callable[..., None] = click.echo) -> None:
+    Without ``transcripts`` an utterance has neither ``text`` nor ``words``.
+    """
+
+    def __init__(self, echo: Callable[..., None] = click.echo, *, transcripts: bool = True) -> None:
         self.tally = Tally()
         self._echo = echo
+        self._left_out = () if transcripts else ("text", "words")
+        self._wall: Callable[[int], float] | None = None
+
+    def greet(self, started: "Started") -> None:
+        """Print which session it is, what is heard, and by which engine and why."""
+        _begin(self.tally, started)
+        clock = started.daemon.crew.clock
+        self._wall = clock.wall if clock.paced else None
+        about = {"session": started.notebook.session_id, "source": started.source.info.name}
+        self._echo(json_line({"event": "started", **about, "engine_reason": started.engine_reason}))
 
     def show(self, event: Event) -> None:
         """Print an event as JSON."""
         self.tally.take(event)
         if isinstance(event, UtteranceSettled):
-            self._echo(json_line(as_json(event.record)))
+            utterance = as_json(event.record)
+            self._echo(json_line({name: utterance[name] for name in utterance if name not in self._left_out}))
         elif isinstance(event, GapNoted):
-            gap = event.gap
-            self._echo(json_line({"gap": gap.reason, "start": gap.span.start, "end": gap.span.end}))
+            self._echo(json_line(self._gap(event.gap)))
         elif told := _told(event):
             self._echo(json_line(told))
+
+    def _gap(self, gap: Gap) -> dict[str, object]:
+        told: dict[str, object] = {"gap": gap.reason, "start": gap.span.start, "end": gap.span.end}
+        if self._wall is None:  # of a file nobody knows when it was spoken
+            return told
+        started_at, ended_at = self._wall(gap.span.start), self._wall(gap.span.end)
+        return {**told, "started_at": iso_utc(started_at), "ended_at": iso_utc(ended_at)}
+
+
+def _begin(tally: Tally, started: "Started") -> None:
+    notebook = started.notebook
+    tally.begin(notebook.session_id, (pending.utterance_id for pending in notebook.recovery.pending))
 
 
 def _told(event: Event) -> dict[str, object] | None:
@@ -218,6 +265,10 @@ def as_json(record: UtteranceRecord) -> dict[str, object]:
 def iso_utc(seconds: float) -> str:
     """Return seconds since the epoch as ISO 8601 in UTC, with milliseconds."""
     return datetime.fromtimestamp(seconds, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _utterances(count: int) -> str:
+    return f"{count} utterance{'' if count == 1 else 's'}"
 
 
 def _duration(seconds: float) -> str:

@@ -11,13 +11,12 @@ import click
 
 from voicebridge.cli.invocation import Invocation
 from voicebridge.domain.errors import AudioError
-from voicebridge.domain.text import printable
 from voicebridge.settings import Settings, paths
 
 if TYPE_CHECKING:
     from voicebridge.audio.pcm import SampleFormat
+    from voicebridge.cli.live import JsonPrinter, LivePrinter
     from voicebridge.daemon.assembly import SourceMaker
-    from voicebridge.daemon.session import Started
     from voicebridge.settings.layers import Loaded
 
 FORMATS = ("s16le", "s24le", "s32le", "f32le", "f64le", "u8")
@@ -43,11 +42,7 @@ class RunOptions:
         """Nothing is printed into the journal unless asked: what is heard must not get there."""
         if sys.stdout is None:
             return True
-        if self.quiet is None:
-            from voicebridge.daemon.logs import is_journal_stream, leads_to_journal
-
-            return not self.as_json and (is_journal_stream(1, os.environ) or leads_to_journal(1))
-        return self.quiet
+        return (not self.as_json and _is_journal(1)) if self.quiet is None else self.quiet
 
 
 @click.command("run")
@@ -66,7 +61,7 @@ class RunOptions:
 @click.option("--channels", type=click.IntRange(1, 64), default=1, show_default=True, help="... channels.")
 @click.option("--format", "sample_format", type=click.Choice(FORMATS), default="s16le", show_default=True, help="...")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Stop after so many seconds.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, also into the journal.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line; see below.")
 @click.option(
     "--quiet/--live", default=None, help="Print nothing | print what is heard (default, except into the journal)."
 )
@@ -75,6 +70,9 @@ def command(invocation: Invocation, /, **options: Any) -> int:
     """Hear until Ctrl-C, and store what is said. A second Ctrl-C ends at once.
 
     Examples: `voicebridge run --device kitchen`, `arecord -f S16_LE -r 16000 | voicebridge run --stdin --realtime`.
+
+    With --json utterances have an `id`, gaps a `gap`, and everything else has an `event`. Where standard output is the
+    journal, the text and the words of utterances are left out, unless the setting log.transcripts is true.
 
     Exit status: 0 ended as asked, 65 audio that cannot be read, 66 no such file or device, 69 no microphone or model,
     74 the store, 75 another process runs here, 78 the settings, 86 a stuck call (start it again).
@@ -97,29 +95,33 @@ def _source(settings: Settings, wanted: RunOptions) -> "SourceMaker":
     return assembly.microphone(settings)
 
 
+def _printer(settings: Settings, wanted: RunOptions) -> "JsonPrinter | LivePrinter | None":
+    from voicebridge.cli.live import JsonPrinter, LivePrinter
+
+    if wanted.silent:
+        return None
+    if wanted.as_json:
+        return JsonPrinter(transcripts=settings.log.transcripts or not _is_journal(1))
+    return LivePrinter(terminal=sys.stdout.isatty())
+
+
+def _is_journal(descriptor: int) -> bool:
+    from voicebridge.daemon.logs import is_journal_stream, leads_to_journal
+
+    return is_journal_stream(descriptor, os.environ) or leads_to_journal(descriptor)
+
+
 def _hear(loaded: "Loaded", make_source: "SourceMaker", wanted: RunOptions) -> int:
-    from voicebridge.cli.live import JsonPrinter, LivePrinter, json_line
     from voicebridge.cli.sessions import hear_session
     from voicebridge.daemon.session import Orders
 
-    talkative = not wanted.silent and not wanted.as_json
-    printer = JsonPrinter() if wanted.as_json else LivePrinter(terminal=sys.stdout is not None and sys.stdout.isatty())
-
-    def greet(started: "Started") -> None:
-        if wanted.as_json and not wanted.silent:
-            session, name = started.notebook.session_id, started.source.info.name
-            start = {"event": "started", "session": session, "source": name, "engine_reason": started.engine_reason}
-            click.echo(json_line(start))
-        if talkative:
-            click.echo(
-                click.style(
-                    f"-- hearing {printable(started.source.info.name)}; {started.engine_reason}; Ctrl-C ends", dim=True
-                )
-            )
-
     orders = Orders(loaded.settings, paths.state_dir(loaded.settings), make_source, wanted.seconds)
-    report = hear_session(orders, None if wanted.silent else printer.show, greet, loaded.notices)
-    if talkative:
+    printer = _printer(loaded.settings, wanted)
+    if printer is None:
+        report = hear_session(orders, None, notices=loaded.notices)
+    else:
+        report = hear_session(orders, printer.show, printer.greet, loaded.notices)
+    if printer is not None and not wanted.as_json:
         click.echo(printer.tally.summary(report.heard_seconds, report.database))
     if report.error is not None:
         raise report.error

@@ -98,10 +98,12 @@ def hear_session(
 
 
 def _log_start(started: "Started", session: int) -> None:
-    from voicebridge.daemon.messages import STARTED, log_event
+    from voicebridge.daemon.messages import ENGINE_FALLBACK, STARTED, log_event
 
     source, reason = started.source.info.name, started.engine_reason
     log_event(logger, STARTED, version=__version__, session=session, source=source, engine_reason=reason)
+    if started.fallback:
+        log_event(logger, ENGINE_FALLBACK, engine_reason=reason)
 
 
 def _forget_output() -> None:

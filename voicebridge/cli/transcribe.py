@@ -59,8 +59,9 @@ def command(invocation: Invocation, /, **options: Any) -> int:
     _check_outputs(wanted)
     code = ExitCode.OK
     with _place(invocation) as (settings, state):
+        engine_line = _EngineLine(settings)
         for path in wanted.files:
-            outcome = _transcribe(settings, state, path, wanted)
+            outcome = _transcribe((settings, state), path, wanted, engine_line)
             code = code or outcome
             if outcome == ExitCode.INTERRUPTED:
                 return outcome
@@ -91,7 +92,9 @@ def _place(invocation: Invocation) -> Iterator[tuple[Settings, Path]]:
         yield settings.model_copy(update={"store": brief}), Path(scratch)
 
 
-def _transcribe(settings: Settings, state: Path, path: Path, wanted: TranscribeOptions) -> ExitCode:
+def _transcribe(
+    place: tuple[Settings, Path], path: Path, wanted: TranscribeOptions, engine_line: "_EngineLine"
+) -> ExitCode:
     from voicebridge.cli.progress import FileProgress
     from voicebridge.daemon.assembly import audio_file
     from voicebridge.daemon.session import Orders
@@ -99,10 +102,8 @@ def _transcribe(settings: Settings, state: Path, path: Path, wanted: TranscribeO
     shown = wanted.progress if wanted.progress is not None else sys.stderr is not None and sys.stderr.isatty()
     try:
         with _writer(path, wanted) as out:
-            hearing = _Hearing(Transcripts(FORMS[wanted.form], path, out), FileProgress(path, shown=shown))
-            # Once is enough, and nobody asked who named the engine.
-            hearing.tells_engine = settings.engine.kind == "auto" and path == wanted.files[0]
-            report = hearing.hear(Orders(settings, state, audio_file(path, realtime=wanted.realtime)))
+            hearing = _Hearing(Transcripts(FORMS[wanted.form], path, out), FileProgress(path, shown=shown), engine_line)
+            report = hearing.hear(Orders(*place, audio_file(path, realtime=wanted.realtime)))
     except AudioError as error:
         return _complain(error)
     name = printable(str(path))
@@ -121,15 +122,27 @@ def _transcribe(settings: Settings, state: Path, path: Path, wanted: TranscribeO
     return ExitCode.FAILURE if hearing.failed else ExitCode.OK
 
 
+class _EngineLine:
+    """Says once which engine was chosen, and why, unless the settings name it: on a terminal, and of a fallback."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._due = settings.engine.kind == "auto"
+
+    def say(self, started: "Started") -> None:
+        """Say it, if that is due."""
+        if self._due and (started.fallback or (sys.stderr is not None and sys.stderr.isatty())):
+            click.echo(f"voicebridge: {printable(started.engine_reason)}", err=True)
+        self._due = False
+
+
 class _Hearing:
     """One file being heard: what is announced of it goes to its transcripts and its progress bar."""
 
-    def __init__(self, transcripts: Transcripts, progress: "FileProgress") -> None:
+    def __init__(self, transcripts: Transcripts, progress: "FileProgress", engine_line: _EngineLine) -> None:
         self._transcripts = transcripts
         self._progress = progress
+        self._engine_line = engine_line
         self._session_id = 0
-        self.tells_engine = False
-        """True to say which engine was chosen, and why."""
         self.waiting = 0
         """Utterances that are stored and not decoded yet."""
         self.rejected = 0
@@ -147,8 +160,7 @@ class _Hearing:
 
     def _begin(self, started: "Started") -> None:
         self._session_id = started.notebook.session_id
-        if self.tells_engine:
-            click.echo(f"voicebridge: {printable(started.engine_reason)}", err=True)
+        self._engine_line.say(started)
         self._progress.begin(started.source.info.duration_seconds)
 
     def _show(self, event: Event) -> None:

@@ -9,6 +9,7 @@ import os
 import socket
 import stat
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from voicebridge.daemon.journal import JOURNAL_SOCKET, JournalSocket, encode
@@ -17,8 +18,8 @@ from voicebridge.daemon.log_handler import NeverBlockingHandler, StreamSink
 from voicebridge.daemon.rate_limit import RateLimit
 from voicebridge.settings.schema import LogSettings
 
-JOURNAL_STDOUT = "/run/systemd/journal/stdout"
-"""The socket on which journald reads the output of services and of systemd-cat."""
+JOURNAL_STDOUT = "/run/systemd/journal*/stdout"
+"""The sockets on which journald, and that of a namespace, read the output of services and of systemd-cat."""
 OWN_LOGGERS = ("voicebridge", "voicebridge_bench")
 
 
@@ -109,13 +110,16 @@ def is_journal_stream(descriptor: int, environ: Mapping[str, str]) -> bool:
     return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
-def leads_to_journal(descriptor: int, peer: str = JOURNAL_STDOUT) -> bool:
-    """Say whether what is written to a descriptor ends in journald, also without systemd's word (systemd-cat)."""
+def leads_to_journal(descriptor: int, journal: str = JOURNAL_STDOUT) -> bool:
+    """Say whether what is written to a descriptor ends in journald, also without systemd's word (systemd-cat).
+
+    ``journal`` is where journald listens, as a pattern of a shell.
+    """
     try:
         if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
             return False
         with socket.socket(fileno=os.dup(descriptor)) as stream:
-            return stream.family == socket.AF_UNIX and stream.getpeername() == peer
+            return stream.family == socket.AF_UNIX and fnmatchcase(os.fsdecode(stream.getpeername()), journal)
     except OSError:
         return False  # closed, or without a peer
 

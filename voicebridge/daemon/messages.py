@@ -91,6 +91,12 @@ ENGINE_FAILED = Message(
     logging.ERROR,
     "Engine {engine} could not be loaded, utterances are kept as pending: {detail}",
 )
+ENGINE_FALLBACK = Message(
+    "engine_fallback",
+    "b3b4827dc4eb4f69a943fe28d60fbead",
+    logging.WARNING,
+    "Decoding with less than whisper: {engine_reason}",
+)
 STORE_ALARM = Message(
     "store_alarm",
     "cf454612b95d4df68051c2a98e3b80f4",
@@ -119,6 +125,7 @@ CATALOGUE = (
     CAPTURE_BACK,
     ENGINE_READY,
     ENGINE_FAILED,
+    ENGINE_FALLBACK,
     STORE_ALARM,
     STORE_RECOVERED,
 )

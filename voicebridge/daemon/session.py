@@ -52,6 +52,8 @@ class Started:
     notebook: "Notebook"
     source: Source
     engine_reason: str
+    fallback: bool = False
+    """True when whisper would have been taken and could not be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ def _hear(orders: Orders, ears: Ears, on_event: Callable[[Event], None], on_star
         notebook.note_engine(engine.info.engine, engine.info.model)
         plan = Plan(orders.settings, ears, notebook, engine, threading.Event())
         daemon = _daemon(plan)
-        on_start(Started(daemon, notebook, ears.source, reason))
+        fell_back = orders.engine is None and orders.settings.engine.kind == "auto" and engine.info.engine != "whisper"
+        on_start(Started(daemon, notebook, ears.source, reason, fell_back))
         _run(orders, plan, daemon, on_event)
         ending = "clean" if daemon.exit_code == ExitCode.OK else f"error: {daemon.error or 'a part failed'}"
         listener = daemon.crew.listener

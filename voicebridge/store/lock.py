@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,8 @@ TRIES = 7
 PAUSE_SECONDS = 0.05
 """`status` takes the lock for an instant to see whether it is free; a start that meets it tries again for 0.3 s."""
 MAX_CONTENT_BYTES = 4096
+HOLDING_COMMANDS = ("run", "transcribe", "try")
+"""The words of a command line that are told: those of the commands that hold a state directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +120,18 @@ def _lock(descriptor: int, kind: int) -> bool:
     return True
 
 
+def told_command(words: Sequence[str]) -> str:
+    """Return program and command of a command line, for everybody who asks who holds the lock.
+
+    Nothing else of it: a setting or a path given there may be a secret.
+    """
+    program = Path(words[0]).name[:100]
+    command = next((word for word in words[1:] if word in HOLDING_COMMANDS), "")
+    return f"{program} {command}".rstrip()
+
+
 def _write_holder(descriptor: int) -> None:
-    # Not its arguments: a setting on the command line may be a secret, and everybody asks who holds the lock.
-    command = Path(sys.argv[0]).name[:100]
-    content = json.dumps(asdict(Holder(os.getpid(), time.time(), command, boot_id())))
+    content = json.dumps(asdict(Holder(os.getpid(), time.time(), told_command(sys.argv), boot_id())))
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, content.encode(), 0)
 

@@ -133,7 +133,10 @@ def test_following_goes_on_after_what_is_stored_and_ends_well(state: State, tmp_
         state.hear("something new", 20.0)
         assert "#4  something new" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        try:
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
 
 
 def test_following_bears_a_database_that_is_busy() -> None:

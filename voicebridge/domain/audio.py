@@ -43,7 +43,12 @@ class GapReason(StrEnum):
     OVERRUN = "overrun"
     """The listener fell behind by more than the ring holds."""
     DEVICE_LOST = "device_lost"
+    STALLED = "stalled"
+    """The stream stood, delivered at a wrong rate or the same block over and over, and was opened again."""
+    DEVICE_MOVED = "device_moved"
+    """The sound server had led the stream to another source; the right one was opened again."""
     SUSPEND = "suspend"
+    """The machine slept."""
     BACKLOG = "backlog"
     """The store could not take more: its backlog in memory is at its bound."""
 

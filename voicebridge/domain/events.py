@@ -56,6 +56,36 @@ class CaptureChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceMoved:
+    """The sound server changed, without a word, what the stream hears; ``source`` is what is really heard now."""
+
+    source: str
+    wanted: str
+    """What was opened."""
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class MuteChanged:
+    """Samples are zeroed from now on, or no longer; ``by`` says who asked for it (a user's name, a signal, a file)."""
+
+    muted: bool
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsReloaded:
+    """The settings were read again. Names are ``section.name``."""
+
+    applied: tuple[str, ...]
+    """In force from now on."""
+    needs_restart: tuple[str, ...]
+    """Changed in the files, and not in force before a restart."""
+    refused: str = ""
+    """Why nothing was taken, if so; the old settings stay in force."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineReady:
     """The engine is loaded."""
 
@@ -87,6 +117,9 @@ Event: TypeAlias = (
     | UtteranceSettled
     | GapNoted
     | CaptureChanged
+    | DeviceMoved
+    | MuteChanged
+    | SettingsReloaded
     | EngineReady
     | EngineFailed
     | StoreChanged

@@ -2,10 +2,14 @@
 
 import logging
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
+
+SIGN_SECONDS = 2.0
+"""Longest wait of a worker's loop; ``health.sign_of_life_seconds`` is longer."""
 
 
 class Worker(ABC):
@@ -13,6 +17,9 @@ class Worker(ABC):
 
     def __init__(self, name: str, on_failure: Callable[[], None] = lambda: None) -> None:
         self.failure: Exception | None = None
+        self.last_sign_monotonic: float | None = None
+        """When it last gave a sign of life, on CLOCK_MONOTONIC; None before it runs. A worker gives one in each turn of
+        its loop, and a loop that waits wakes up for it every ``SIGN_SECONDS`` (the watchdog asks for that)."""
         self._stopping = threading.Event()
         self._on_failure = on_failure
         self._thread = threading.Thread(target=self._guarded, name=name, daemon=True)
@@ -36,11 +43,16 @@ class Worker(ABC):
             self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
 
+    def sign(self) -> None:
+        """Give a sign of life."""
+        self.last_sign_monotonic = time.monotonic()
+
     @abstractmethod
     def _run(self) -> None:
         """Do the work until ``_stopping`` is set."""
 
     def _guarded(self) -> None:
+        self.sign()
         try:
             self._run()
         except Exception as error:

@@ -50,6 +50,30 @@ class AudioSettings(Section):
     """Longest pause between two attempts to open a microphone that is gone."""
 
 
+class CaptureSettings(Section):
+    """When a microphone counts as lost, and how it is looked for."""
+
+    stall_seconds: Annotated[float, Field(ge=1, le=60)] = 3.0
+    """A stream that delivers nothing for this long is stalled: it is torn down and opened again."""
+    first_block_seconds: Annotated[float, Field(ge=1, le=60)] = 6.0
+    """The same before the first block: an idle PulseAudio source was seen to take 2.2 s to begin."""
+    rate_tolerance: Annotated[float, Field(ge=0.01, le=0.9)] = 0.1
+    """Share of the nominal rate by which samples may come too fast or too slow."""
+    rate_window_seconds: Annotated[float, Field(ge=2, le=300)] = 10.0
+    """Time over which the rate is measured."""
+    frozen_seconds: Annotated[float, Field(ge=0.5, le=300)] = 5.0
+    """A constant value that is not zero, or the same block over and over, for this long is a frozen device."""
+    teardown_seconds: Annotated[float, Field(ge=0.5, le=60)] = 2.0
+    """A teardown that takes longer is stuck in the sound library: the process leaves (status 86)."""
+    open_seconds: Annotated[float, Field(ge=2, le=300)] = 10.0
+    """An opening that takes longer, although the sound server answers others or is gone, is stuck likewise."""
+    healthy_seconds: Annotated[float, Field(ge=0.5, le=600)] = 5.0
+    """Hearing for this long makes the next loss a new one: its retries begin with short pauses again."""
+    on_move: Literal["auto", "insist", "follow"] = "auto"
+    """When the sound server moves the stream to another source: `insist` on the one that was opened and look for it, or
+    `follow`; `auto` insists when `audio.device` names one."""
+
+
 class VadSettings(Section):
     """Voice activity detection."""
 
@@ -105,6 +129,10 @@ class EngineSettings(Section):
     """Decodes of one utterance that may die or fail before it is set aside as failed, with its audio kept."""
     decode_deadline_seconds: Annotated[float, Field(ge=5, le=3600)] = 120.0
     """A decode that takes longer is stuck: the process leaves with status 86 and decodes it after its restart."""
+    verify_model: bool = True
+    """Compare the model's files with their checksums, where those are known, before it is loaded."""
+    load_retry_seconds: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    """Pause before a model that could not be loaded is tried again, where `required` is false."""
 
 
 class WhisperSettings(Section):
@@ -167,6 +195,13 @@ class StoreSettings(Section):
     """`until_transcribed`, `forever`, or a number of days such as `30 days`."""
     backlog_mb: Annotated[int, Field(ge=1, le=4096)] = 64
     """Audio kept in memory while the disk or the database does not take it; 64 MB is 35 minutes of speech."""
+    max_bytes: Annotated[int, Field(ge=0)] = 4_000_000_000
+    """Most that database, spool and kept audio may take on the disk; beyond it the oldest kept audio goes first. 0 sets
+    no bound."""
+    reserve_mb: Annotated[int, Field(ge=0, le=4096)] = 16
+    """Size of a file that is given up when the disk is full, so that the database can go on; 0 keeps none."""
+    backups_kept: Annotated[int, Field(ge=1, le=1000)] = 7
+    """Backups that the timer leaves in place; the oldest go first."""
     busy_timeout_ms: Annotated[int, Field(ge=0, le=60_000)] = 5000
     """How long a commit waits for a database that another process holds, before it is tried again."""
 
@@ -193,12 +228,28 @@ class HealthSettings(Section):
     """How often the status that `voicebridge status` shows is written (to memory, not to disk, where possible)."""
     anchor_seconds: Annotated[float, Field(ge=1, le=3600)] = 60.0
     """How often the sample clock is tied to the wall clock."""
+    zero_seconds: Annotated[float, Field(ge=1, le=86_400)] = 600.0
+    """Digital silence (nothing but zeros) for this long is told as a reason; it never restarts anything."""
+    sign_of_life_seconds: Annotated[float, Field(ge=4, le=600)] = 10.0
+    """A thread that gives no sign of life for this long gets the watchdog's ping withheld."""
+    listener_lag_seconds: Annotated[float, Field(ge=0.5, le=60)] = 5.0
+    """The same when the listener is this far behind the source."""
+
+
+class ControlSettings(Section):
+    """The control socket, over which the daemon is asked and told by people who are not root."""
+
+    enabled: bool = True
+    """Listen on `control` in the runtime directory (/run/voicebridge under systemd)."""
+    group: str = "voicebridge"
+    """Members of this group, root and the daemon's own user may use it."""
 
 
 class Settings(Section):
     """All settings."""
 
     audio: AudioSettings = AudioSettings()
+    capture: CaptureSettings = CaptureSettings()
     vad: VadSettings = VadSettings()
     endpoint: EndpointSettings = EndpointSettings()
     engine: EngineSettings = EngineSettings()
@@ -208,3 +259,4 @@ class Settings(Section):
     store: StoreSettings = StoreSettings()
     log: LogSettings = LogSettings()
     health: HealthSettings = HealthSettings()
+    control: ControlSettings = ControlSettings()

@@ -1,9 +1,11 @@
 """A source that delivers what a test gives it."""
 
 import threading
+import time
 from collections.abc import Sequence
 
 from voicebridge.domain.audio import GapReason, Samples
+from voicebridge.domain.capture import CaptureReport, CaptureState
 from voicebridge.domain.ports import BlockSink, SourceInfo
 
 
@@ -48,6 +50,11 @@ class MemorySource:
 
     def error(self) -> Exception | None:
         return self._error
+
+    def report(self) -> CaptureReport:
+        now = time.monotonic()
+        delivering = self._thread is not None and self._thread.is_alive()
+        return CaptureReport(CaptureState.HEARING if delivering else CaptureState.ENDED, now, now, source="memory")
 
     def _run(self, sink: BlockSink) -> None:
         for block in self._blocks:

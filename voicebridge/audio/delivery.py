@@ -2,9 +2,11 @@
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 
 from voicebridge.domain.audio import Samples
+from voicebridge.domain.capture import CaptureReport, CaptureState
 from voicebridge.domain.errors import AudioError
 from voicebridge.domain.ports import BlockSink
 from voicebridge.domain.units import FRAME_SAMPLES
@@ -29,6 +31,7 @@ class Delivery:
         self.stopping = threading.Event()
         """Set by ``stop``; an iterator that waits must watch it."""
         self.delivered_samples = 0
+        self._since = time.monotonic()
 
     def start(self, blocks: Iterator[Samples], sink: BlockSink) -> None:
         """Begin to deliver."""
@@ -44,6 +47,16 @@ class Delivery:
     def error(self) -> Exception | None:
         """Return what ended the delivery, if it was a fault."""
         return self._error
+
+    def report(self) -> CaptureReport:
+        """Return how the delivery is; a source that can wait is never deaf."""
+        if self._thread is None:
+            state = CaptureState.STARTING
+        elif self._thread.is_alive():
+            state = CaptureState.HEARING
+        else:
+            state = CaptureState.ENDED if self._error is None else CaptureState.FAILED
+        return CaptureReport(state, self._since, time.monotonic(), source=self._name)
 
     def _run(self, blocks: Iterator[Samples], sink: BlockSink) -> None:
         try:

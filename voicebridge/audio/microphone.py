@@ -8,6 +8,7 @@ from typing import Protocol
 
 from voicebridge.audio.capture import Capture, Pace
 from voicebridge.domain.audio import GapReason
+from voicebridge.domain.capture import CaptureReport, CaptureState
 from voicebridge.domain.errors import DeviceError
 from voicebridge.domain.ports import BlockSink, SourceInfo
 from voicebridge.domain.text import printable
@@ -159,6 +160,12 @@ class Microphone:
     def error(self) -> Exception | None:
         """Return what ended the delivery, if it was a fault; None while a lost device is still looked for."""
         return self._error
+
+    def report(self) -> CaptureReport:
+        """Return how it is now."""
+        state = {None: CaptureState.STARTING, True: CaptureState.HEARING, False: CaptureState.LOST}[self._hearing]
+        now = self._clock()
+        return CaptureReport(state, now, now, source=self._name)
 
     def _run(self, sink: BlockSink) -> None:
         try:

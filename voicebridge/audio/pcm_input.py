@@ -9,6 +9,7 @@ from voicebridge.audio.delivery import Delivery
 from voicebridge.audio.pcm import PcmFormat, read_wav_header
 from voicebridge.audio.resample import Resampler
 from voicebridge.domain.audio import Samples
+from voicebridge.domain.capture import CaptureReport
 from voicebridge.domain.errors import AudioError, ExitCode
 from voicebridge.domain.ports import BlockSink, SourceInfo
 from voicebridge.domain.units import samples_to_seconds
@@ -58,6 +59,10 @@ class StdinSource:
     def error(self) -> Exception | None:
         """Return what ended the delivery, if it was a fault."""
         return self._delivery.error()
+
+    def report(self) -> CaptureReport:
+        """Return how the delivery is."""
+        return self._delivery.report()
 
     def _usable_fd(self) -> int:
         try:

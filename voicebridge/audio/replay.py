@@ -11,6 +11,7 @@ from voicebridge.audio.delivery import Delivery
 from voicebridge.audio.pcm import UNKNOWN_SIZE_FROM
 from voicebridge.audio.resample import Block, Resampler
 from voicebridge.domain.audio import Samples
+from voicebridge.domain.capture import CaptureReport
 from voicebridge.domain.errors import AudioError, ExitCode
 from voicebridge.domain.ports import BlockSink, SourceInfo
 from voicebridge.domain.units import FRAME_SAMPLES, samples_to_seconds
@@ -70,6 +71,10 @@ class FileSource:
     def error(self) -> Exception | None:
         """Return what ended the delivery, if it was a fault; what could be read was delivered before."""
         return self._delivery.error()
+
+    def report(self) -> CaptureReport:
+        """Return how the delivery is."""
+        return self._delivery.report()
 
     def _blocks(self, container: "InputContainer", stream: "AudioStream") -> Iterator[Samples]:
         promised = _promised_seconds(self._path, container, stream)

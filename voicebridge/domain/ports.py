@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from voicebridge.domain.audio import Frame, Gap, GapReason, Samples, Span
+from voicebridge.domain.capture import CaptureReport
 from voicebridge.domain.events import Event
 from voicebridge.domain.segments import SegmenterEvent
 from voicebridge.domain.timeline import Anchor
@@ -69,6 +70,10 @@ class Source(Protocol):
 
     def error(self) -> Exception | None:
         """Return what ended the delivery, if it was a fault."""
+        ...
+
+    def report(self) -> CaptureReport:
+        """Return how it is now. Never blocks; any thread may ask."""
         ...
 
 

@@ -1,0 +1,45 @@
+"""Wheels for the boxes, downloaded once for each lock file and Python, so that installing needs little network."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.box.image import BUILD, ROOT
+
+PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
+"""The Python of each release."""
+BUILDERS = ("setuptools", "wheel", "hatchling", "pip")
+"""What pip fetches to build systemd-python and Voicebridge itself."""
+
+
+def wheels(suite: str) -> Path:
+    """Return the folder with everything that pip needs on a release; downloads it first where it is not there yet."""
+    lock, project = ROOT / "requirements/test.lock", ROOT / "pyproject.toml"
+    recipe = lock.read_bytes() + project.read_bytes() + " ".join(BUILDERS).encode()
+    folder = BUILD / "wheels" / f"{suite}-{hashlib.sha256(recipe).hexdigest()[:12]}"
+    if not folder.is_dir():
+        partial = folder.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        _download(partial, PYTHONS[suite], lock)
+        partial.rename(folder)
+    return folder
+
+
+def _download(folder: Path, python: str, lock: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--dest", str(folder)]
+    foreign = ["--python-version", python, "--only-binary=:all:"]
+    subprocess.run([*pip, *foreign, "--constraint", str(lock), *_needs()], check=True, cwd=ROOT)
+    subprocess.run([*pip, *foreign, *BUILDERS], check=True)
+    subprocess.run(
+        [*pip, "--no-deps", "--no-binary=:all:", "--constraint", str(lock), "systemd-python"], check=True, cwd=ROOT
+    )
+
+
+def _needs() -> list[str]:
+    import tomllib
+
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        return [str(need) for need in tomllib.load(file)["project"]["dependencies"]]

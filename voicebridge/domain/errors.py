@@ -25,6 +25,8 @@ class ExitCode(IntEnum):
     """EX_IOERR: the database or the spool."""
     BUSY = 75
     """EX_TEMPFAIL: another process holds the state directory."""
+    NO_PERMISSION = 77
+    """EX_NOPERM: a daemon that this user may not ask."""
     SETTINGS = 78
     """EX_CONFIG: the settings."""
     STUCK = 86
@@ -104,5 +106,11 @@ class StoreUnavailableError(StoreError):
 
 class UtteranceGoneError(StoreError):
     """An utterance that was forgotten while it was being worked on; there is nothing left to do for it."""
+
+    exit_code = ExitCode.FAILURE
+
+
+class ControlError(VoicebridgeError):
+    """A daemon that cannot be asked or told, or that refuses."""
 
     exit_code = ExitCode.FAILURE

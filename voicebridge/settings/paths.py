@@ -10,6 +10,8 @@ from voicebridge.settings.schema import Settings
 
 SYSTEM_CONFIG = Path("/etc/voicebridge/voicebridge.toml")
 SYSTEM_STATE = Path("/var/lib/voicebridge")
+SYSTEM_CONTROL = Path("/run/voicebridge/control")
+"""Where the system's service listens."""
 
 
 def user_config(environ: Mapping[str, str] = os.environ) -> Path:
@@ -59,7 +61,7 @@ def status_paths(state: Path, environ: Mapping[str, str] = os.environ) -> tuple[
     In memory where there is such a place (systemd's or the user's runtime directory), so that a status every two
     seconds does not wear out a flash card; else in the state directory.
     """
-    tag = hashlib.sha256(str(state.absolute()).encode()).hexdigest()[:8]
+    tag = _tag(state)
     # The user's runtime directory has no folder of ours, and needs none for one file.
     runtime = [
         environ.get("RUNTIME_DIRECTORY", "").split(":")[0],
@@ -67,6 +69,29 @@ def status_paths(state: Path, environ: Mapping[str, str] = os.environ) -> tuple[
         environ.get("XDG_RUNTIME_DIR", ""),
     ]
     return (*(Path(place) / f"voicebridge-status-{tag}.json" for place in runtime if place), state / "status.json")
+
+
+def control_paths(state: Path, environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
+    """Return where the daemon of a state directory may listen, best place first.
+
+    A service has its runtime directory to itself. Elsewhere it is a place that only its owner can enter: the user's
+    runtime directory, else the state directory.
+    """
+    places = []
+    if service := environ.get("RUNTIME_DIRECTORY", "").split(":")[0]:
+        places.append(Path(service) / "control")
+    if user := environ.get("XDG_RUNTIME_DIR", ""):
+        places.append(Path(user) / f"voicebridge-control-{_tag(state)}")
+    return (*places, state / "control")
+
+
+def mute_path(state: Path) -> Path:
+    """Return the file whose being there says that a daemon of this state directory starts muted."""
+    return state / "muted"
+
+
+def _tag(state: Path) -> str:
+    return hashlib.sha256(str(state.absolute()).encode()).hexdigest()[:8]
 
 
 def _home(environ: Mapping[str, str]) -> Path:

@@ -104,6 +104,19 @@ class StoreUnavailableError(StoreError):
     transient = True
 
 
+class StoreFullError(StoreUnavailableError):
+    """A disk, or a share of it, that is full."""
+
+
+class DatabaseLostError(StoreUnavailableError):
+    """A database that was moved or deleted while it was in use. What is heard stays in the spool meanwhile; it is
+    there again when it is put back, or a new one is made by the next start."""
+
+
+class StoreDamagedError(StoreError):
+    """A database that is none, or that is damaged. The next start of a session sets it aside and begins a new one."""
+
+
 class UtteranceGoneError(StoreError):
     """An utterance that was forgotten while it was being worked on; there is nothing left to do for it."""
 

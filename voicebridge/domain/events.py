@@ -1,6 +1,7 @@
 """What the pipeline announces. Announced means published after its commit."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeAlias
 
 from voicebridge.domain.audio import Gap
@@ -53,6 +54,8 @@ class CaptureChanged:
     source: str
     detail: str
     first: bool = False
+    lost_seconds: float | None = None
+    """How long nothing was heard before it came back, to a block or so; the gap has the exact bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,35 @@ class StoreChanged:
     detail: str
 
 
+class StoreNoticeKind(StrEnum):
+    """What the store does of itself."""
+
+    RESERVE_GIVEN_UP = "reserve_given_up"
+    """The disk is full: the file kept for that was deleted, so that the database can go on."""
+    RESERVE_BACK = "reserve_back"
+    """There is space again, and the reserve is made anew."""
+    AUDIO_DROPPED = "audio_dropped"
+    """Audio that nobody has decoded was deleted, because of `store.max_bytes`: its words are lost."""
+    AUDIO_EXPIRED = "audio_expired"
+    """Kept audio, or audio of failed utterances, was deleted before its time, because of `store.max_bytes`."""
+    CLOCK_AHEAD = "clock_ahead"
+    """The wall clock has jumped ahead: nothing is deleted by it until it has been so for a day."""
+    STRAYS_FOUND = "strays_found"
+    """Audio that no row told of was made pending: its commit had failed."""
+    DATABASE_LOST = "database_lost"
+    """The database was moved or deleted while it was in use."""
+    DATABASE_DAMAGED = "database_damaged"
+    """The database is damaged; the next start sets it aside, or mends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreNotice:
+    """The store did, or met, something that a person should know; ``detail`` is a sentence."""
+
+    kind: StoreNoticeKind
+    detail: str
+
+
 Event: TypeAlias = (
     SpeechStarted
     | SpeechDiscarded
@@ -123,4 +155,5 @@ Event: TypeAlias = (
     | EngineReady
     | EngineFailed
     | StoreChanged
+    | StoreNotice
 )

@@ -296,8 +296,15 @@ def test_a_stop_ends_a_listener_that_is_held_for_the_engine() -> None:
 
 def test_anchors_come_with_the_first_audio_and_after_a_gap() -> None:
     anchors: list[Anchor] = []
+    now = [100.0]
+
+    def note(anchor: Anchor) -> None:
+        anchors.append(anchor)
+        now[0] += 1.0
+
     with writing(Rig(paced=True)) as rig:
-        listener = rig.listener(hooks=ListenerHooks(on_anchor=anchors.append))
+        rig.clock = SessionClock(rig.ring, True, 60.0, lambda: now[0], lambda: now[0])
+        listener = rig.listener(hooks=ListenerHooks(on_anchor=note))
         rig.ring.write(audio_of((False, 1)))
         rig.ring.write_gap(100, GapReason.DEVICE_LOST)
         rig.ring.write(audio_of((False, 1)))
@@ -305,6 +312,58 @@ def test_anchors_come_with_the_first_audio_and_after_a_gap() -> None:
         listener.start()
         assert listener.join(SECONDS)
     assert [anchor.sample_index for anchor in anchors] == [32_100, 32_100]
+
+
+class ScriptedReader:
+    """A FrameReader over frames and gaps in a list; also a clock that goes with the sample index."""
+
+    def __init__(self, items: Sequence[Frame | Gap]) -> None:
+        self._items = list(reversed(items))
+        self.position = 0
+        self.lag_samples = 0
+
+    @property
+    def ended(self) -> bool:
+        return not self._items
+
+    def read(self, timeout_seconds: float, at_least_samples: int = 0) -> Frame | Gap | None:
+        item = self._items.pop()
+        self.position = item.end if isinstance(item, Frame) else item.span.end
+        return item
+
+    def mark(self) -> tuple[int, float]:
+        return self.position, self.seconds()
+
+    def seconds(self) -> float:
+        return self.position / 16_000
+
+
+def storm(seconds: int) -> list[Frame | Gap]:
+    """Return a device that loses every other frame."""
+    items: list[Frame | Gap] = []
+    for start in range(0, seconds * 16_000, 2 * FRAME_SAMPLES):
+        items.append(Gap(Span(start, start + FRAME_SAMPLES), GapReason.OVERFLOW))
+        items.append(Frame(start + FRAME_SAMPLES, np.zeros(FRAME_SAMPLES, np.int16), FRAME_SAMPLES))
+    return items
+
+
+def test_a_gap_with_every_block_makes_one_anchor_and_one_row_a_second_after_a_burst() -> None:
+    reader, anchors = ScriptedReader(storm(seconds=200)), list[Anchor]()
+    with writing(Rig(paced=True)) as rig:
+        clock = SessionClock(reader, True, 60.0, reader.seconds, reader.seconds)
+        ears = Ears(reader, LoudnessDetector(), Segmenter(EndpointSettings()))
+        listener = Listener(SESSION, ears, rig.recorder, clock, rig.events, ListenerHooks(on_anchor=anchors.append))
+        listener.start()
+        assert listener.join(SECONDS)
+        assert rig.writer.drain(SECONDS)
+    assert (listener.counters.gaps, listener.counters.gap_samples) == (5000, 100 * 16_000)
+    assert 190 <= len(anchors) <= 201
+    assert clock.put_off > 4900
+    assert 60 + 190 <= len(rig.log.gaps) <= 60 + 201
+    assert rig.log.gaps[0] == Gap(Span(0, FRAME_SAMPLES), GapReason.OVERFLOW)
+    assert rig.log.gaps[-1].span.end == 200 * 16_000 - FRAME_SAMPLES
+    assert rig.recorder.gaps_merged == 5000 - 62  # the burst gains two rows while it lasts
+    assert [kind for kind, _ in rig.log.events] == ["gaps_merged"] * 4
 
 
 def test_an_utterance_does_not_end_before_it_began_when_the_wall_clock_is_set_back() -> None:

@@ -180,9 +180,8 @@ def test_beyond_the_bound_of_what_is_held_audio_is_lost_in_one_gap_that_grows() 
         deliver(rig, 20)
         rig.recorder.open(KEY, NOON)
         end_at(rig, 1)
-        known = Gap(Span(17_000, 17_001), GapReason.OVERFLOW)
-        for _ in range(MAX_HELD_TASKS - 2):
-            rig.recorder.note(known)
+        for second in range(2, MAX_HELD_TASKS):
+            rig.recorder.note(Gap(Span(16_000 * second, 16_000 * second + 1), GapReason.OVERFLOW))
         for start in (64_000, 128_000):
             rig.recorder.open(UtteranceKey(SESSION, start), NOON)
             end_at(rig, start / 16_000 + 2, start)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar, runtime_checkable
 
 from voicebridge.domain.audio import Frame, Gap, GapReason, Samples, Span
 from voicebridge.domain.capture import CaptureReport
@@ -18,6 +18,21 @@ from voicebridge.domain.utterance import (
     UtteranceKey,
     UtteranceRecord,
 )
+
+SettingsT_contra = TypeVar("SettingsT_contra", contravariant=True)
+
+
+@runtime_checkable
+class Tunable(Protocol[SettingsT_contra]):
+    """What can take other settings while it runs: an addition to Detector, Segmenter and Engine for those that can."""
+
+    def apply(self, settings: SettingsT_contra) -> bool:
+        """Go by other settings from now on, as far as they can change; called by the thread that uses it.
+
+        False when something is under way that keeps to what it began with: ask again later. Raises VoicebridgeError,
+        and changes nothing, when the settings cannot be used.
+        """
+        ...
 
 
 class BlockSink(Protocol):

@@ -11,7 +11,7 @@ import numpy as np
 
 from voicebridge.domain.audio import Frame, Gap
 from voicebridge.domain.events import SpeechDiscarded, SpeechStarted
-from voicebridge.domain.ports import Detector, EventSink, FrameReader, Segmenter
+from voicebridge.domain.ports import Detector, EventSink, FrameReader, Segmenter, Tunable
 from voicebridge.domain.segments import Discarded, Ended, Paused, Resumed, SegmenterEvent, Started
 from voicebridge.domain.timeline import Anchor
 from voicebridge.domain.units import FRAME_SAMPLES, FRAMES_PER_SECOND
@@ -19,6 +19,7 @@ from voicebridge.domain.utterance import EndedUtterance, EndReason, UtteranceKey
 from voicebridge.pipeline.recorder import Recorder
 from voicebridge.pipeline.session_clock import SessionClock
 from voicebridge.pipeline.worker import Worker
+from voicebridge.settings import EndpointSettings, VadSettings
 
 READ_TIMEOUT_SECONDS = 0.5
 THROTTLE_SECONDS = 0.02
@@ -51,6 +52,14 @@ class Ears:
     segmenter: Segmenter
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Settings that somebody wants to be in force."""
+
+    vad: VadSettings
+    endpoint: EndpointSettings
+
+
 class Listener(Worker):
     """Runs at 1:1 with the source.
 
@@ -75,6 +84,9 @@ class Listener(Worker):
         self._open = False
         self._opened_at = 0.0
         self._quiet_frames = 0
+        # Others write the one, the listener's thread the other: they differ while there is something to take over.
+        self._wanted: _Order | None = None
+        self._taken: _Order | None = None
         self._session_id = session_id
         self._ears = ears
         self._recorder = recorder
@@ -91,9 +103,24 @@ class Listener(Worker):
         """Say that the source is being stopped: if its audio ends from now on, that is not its own end."""
         self._stop_expected = True
 
+    def apply(self, vad: VadSettings, endpoint: EndpointSettings) -> None:
+        """Go by other settings; from any thread. ``vad.mode`` needs a restart.
+
+        They are taken over between two frames while nothing is being said, so that an utterance keeps the rules it
+        began with. Of several orders the newest counts.
+        """
+        self._wanted = _Order(vad, endpoint)
+
+    @property
+    def applied(self) -> bool:
+        """True once the newest settings given to ``apply`` are in force."""
+        return self._wanted is self._taken
+
     def _run(self) -> None:
         reader = self._ears.reader
         while not reader.ended:
+            self.sign()
+            self._take_over()
             stopping = self._stopping.is_set()
             if stopping and not self._clock.paced:
                 break
@@ -109,8 +136,20 @@ class Listener(Worker):
                 break  # everything a microphone delivered before the stop has been heard
         self.ended = reader.ended and not self._stop_expected
         self._act(self._ears.segmenter.finish(EndReason.END_OF_STREAM if self.ended else EndReason.STOPPED))
+        self._recorder.finish()
         self._hand_on()
         self._hooks.on_end()
+
+    def _take_over(self) -> None:
+        wanted = self._wanted
+        if wanted is self._taken or wanted is None:
+            return
+        segmenter, detector = self._ears.segmenter, self._ears.detector
+        if isinstance(segmenter, Tunable) and not segmenter.apply(wanted.endpoint):
+            return  # something is being said
+        if isinstance(detector, Tunable):
+            detector.apply(wanted.vad)
+        self._taken = wanted
 
     def _enough_samples(self) -> int:
         quiet = self._quiet_frames >= QUIET_FRAMES and not self._open
@@ -134,6 +173,7 @@ class Listener(Worker):
     def _hand_on(self) -> None:
         """Wait until the store writer has taken everything that was heard, or we stop."""
         while not self._recorder.flush() and not self._stopping.is_set():
+            self.sign()
             self._recorder.wait_for_room()
 
     def _miss(self, gap: Gap) -> None:
@@ -142,8 +182,8 @@ class Listener(Worker):
         self._act(self._ears.segmenter.gap(gap.span))
         self._ears.detector.reset()
         self._recorder.note(gap)
-        if self._clock.paced:
-            self._hooks.on_anchor(self._clock.renew())
+        if self._clock.paced and (anchor := self._clock.renew_after_gap()):
+            self._hooks.on_anchor(anchor)
 
     def _act(self, said: Sequence[SegmenterEvent]) -> None:
         for event in said:

@@ -5,7 +5,7 @@ stays a span of sample indices here and audio in the ring; only when the ring ha
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -17,6 +17,7 @@ from voicebridge.domain.events import GapNoted, UtteranceStored
 from voicebridge.domain.ports import AudioByIndex, EventSink, SessionLog, Spool, UtteranceStore
 from voicebridge.domain.units import SAMPLE_BYTES, ms_to_samples
 from voicebridge.domain.utterance import EndedUtterance, PendingUtterance, UtteranceKey
+from voicebridge.pipeline.gap_limit import GapLimit
 from voicebridge.pipeline.store_writer import StoreWriter
 
 APPEND_SAMPLES = ms_to_samples(500)
@@ -24,6 +25,9 @@ APPEND_SAMPLES = ms_to_samples(500)
 WAIT_SECONDS = 0.5
 MAX_HELD_TASKS = 10_000
 """Bound on what waits here for the store writer: 3 MB of small objects, 3000 utterances that it did not take."""
+
+GAPS_MERGED = "gaps_merged"
+"""The event in the store that says what rows of merged gaps hide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,12 @@ class _Note:
     gap: Gap
 
 
-_Task: TypeAlias = _Append | _End | _Note
+@dataclass(frozen=True, slots=True)
+class _Tell:
+    merged: str
+
+
+_Task: TypeAlias = _Append | _End | _Note | _Tell
 
 
 class Recorder:
@@ -85,6 +94,7 @@ class Recorder:
         self._shelf = shelf
         self._events = events
         self._on_pending = on_pending
+        self._gaps = GapLimit()
         self._tasks: deque[_Task] = deque()
         self._open: tuple[UtteranceKey, float] | None = None
         self._spooled_to = 0
@@ -93,6 +103,11 @@ class Recorder:
     def held_tasks(self) -> int:
         """What the store writer has not taken yet."""
         return len(self._tasks)
+
+    @property
+    def gaps_merged(self) -> int:
+        """Gaps that share their row with others, because so many came."""
+        return self._gaps.merged
 
     def open(self, key: UtteranceKey, started_at: float) -> None:
         """Begin an utterance; ``started_at`` is the wall time of its first sample."""
@@ -103,6 +118,8 @@ class Recorder:
         """Tell that the open utterance's audio now reaches to a sample index."""
         if self._open is not None and to_sample - self._spooled_to >= APPEND_SAMPLES:
             self._append(to_sample)
+        if self._gaps.busy:
+            self._note_rows(*self._gaps.due(to_sample))
         if self._tasks:
             self.flush()
 
@@ -115,8 +132,13 @@ class Recorder:
         self.flush()
 
     def note(self, gap: Gap) -> None:
-        """Commit a gap."""
-        self._hold(_Note(gap))
+        """Commit a gap; in a storm of them within a second, together with others."""
+        self._note_rows(self._gaps.add(gap))
+        self.flush()
+
+    def finish(self) -> None:
+        """Commit what was held back: nothing more will come."""
+        self._note_rows(*self._gaps.finish())
         self.flush()
 
     def flush(self) -> bool:
@@ -143,6 +165,12 @@ class Recorder:
             self._hold(_Append(key, started_at, span))
         self._spooled_to = to_sample
 
+    def _note_rows(self, rows: Sequence[Gap], merged: str = "") -> None:
+        for row in rows:
+            self._hold(_Note(row))
+        if merged:
+            self._hold(_Tell(merged))
+
     def _hold(self, task: _Task) -> None:
         if len(self._tasks) < MAX_HELD_TASKS:
             self._tasks.append(task)
@@ -167,6 +195,8 @@ class Recorder:
             return self._hand_over_audio(task)
         if isinstance(task, _End):
             return self._writer.offer(lambda: self._commit(task.ended))
+        if isinstance(task, _Tell):
+            return self._writer.offer(lambda: self._shelf.log.add_event(GAPS_MERGED, task.merged))
         return self._writer.offer(lambda: self._commit_gap(task.gap))
 
     def _hand_over_audio(self, task: _Append) -> bool:

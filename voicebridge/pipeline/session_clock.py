@@ -11,8 +11,8 @@ from voicebridge.domain.units import samples_to_seconds
 STEP_SECONDS = 0.5
 """A wall clock this far from where the newest anchor puts it was set (NTP, by hand), or ran on while the machine was
 suspended."""
-STEP_PAUSE_SECONDS = 1.0
-"""At most one anchor in this time is taken for that reason."""
+PAUSE_SECONDS = 1.0
+"""At most one anchor in this time is taken for that reason, or because of a gap: gaps can come with every block."""
 
 
 class StampedRing(Protocol):
@@ -40,30 +40,43 @@ class SessionClock:
         self.paced = paced
         self.first_sample_monotonic: float | None = None
         """When sample 0 of a paced source came, on CLOCK_MONOTONIC; None before."""
+        self.anchor_seconds = anchor_seconds
+        """How often an anchor is taken when there is no other reason; may be changed while it runs."""
+        self.put_off = 0
+        """Gaps that got no anchor at once, because another had just been taken."""
         self._ring = ring
-        self._anchor_seconds = anchor_seconds
+        self._owed = False
         self._monotonic = monotonic
         self._realtime = realtime
         self._timeline = Timeline(Anchor(0, monotonic(), realtime()))
         self._renewed_at: float | None = None
 
     def renew_if_due(self) -> Anchor | None:
-        """Take a new anchor at the first audio, then every ``anchor_seconds`` and when the wall clock was set.
+        """Take a new anchor if one is due, and return it.
 
-        Returns it if one was taken.
+        One is due at the first audio, then every ``anchor_seconds``; earlier if one is owed since a gap, or
+        the wall clock was set.
         """
         if not self.paced:
             return None
         now = self._monotonic()
         if self._renewed_at is not None:
             age_seconds = now - self._renewed_at
-            due = age_seconds >= self._anchor_seconds or (age_seconds >= STEP_PAUSE_SECONDS and self._was_set(now))
-            if not due:
+            due_early = age_seconds >= PAUSE_SECONDS and (self._owed or self._was_set(now))
+            if not due_early and age_seconds < self.anchor_seconds:
                 return None
         return self.renew()
 
+    def renew_after_gap(self) -> Anchor | None:
+        """Take a new anchor because audio comes back after a gap; at most one a second, else it is owed until then."""
+        if self._renewed_at is None or self._monotonic() - self._renewed_at >= PAUSE_SECONDS:
+            return self.renew()
+        self._owed = True
+        self.put_off += 1
+        return None
+
     def renew(self) -> Anchor:
-        """Take a new anchor now: when one is due, and when audio comes back after a gap."""
+        """Take a new anchor now."""
         sample_index, monotonic_seconds = self._ring.mark()
         if self.first_sample_monotonic is None:
             self.first_sample_monotonic = monotonic_seconds - samples_to_seconds(sample_index)
@@ -72,6 +85,7 @@ class SessionClock:
         anchor = self._anchor(sample_index, monotonic_seconds)
         self._timeline.add(anchor)
         self._renewed_at = self._monotonic()
+        self._owed = False
         return anchor
 
     def wall(self, sample_index: int) -> float:

@@ -153,7 +153,7 @@ class StoreWriter(Worker):
 
     def _next(self) -> Job | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._jobs or self._stopping.is_set())
+            self._wait_for(self._changed, lambda: self._jobs or self._stopping.is_set())
             self._over = not self._jobs
             return self._jobs[0] if self._jobs else None
 
@@ -175,7 +175,7 @@ class StoreWriter(Worker):
                     self._give_up(job, error)
                     return
                 self.retries += 1
-                self._hurry.wait(pause_seconds)
+                self._pause(pause_seconds, self._hurry)
                 pause_seconds = min(2 * pause_seconds, LONGEST_RETRY_SECONDS)
             else:
                 self._note_success()
@@ -188,6 +188,7 @@ class StoreWriter(Worker):
         try:
             return job.action()
         finally:
+            self.sign()  # before it is no longer excused: whoever watches must not see an old sign and no try
             self._try_began = None
 
     def _give_up(self, job: Job, error: StoreError) -> None:

@@ -10,14 +10,14 @@ from threading import Condition
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import SpeechError, StoreError, UtteranceGoneError
 from voicebridge.domain.events import EngineFailed, EngineReady, UtteranceSettled
-from voicebridge.domain.ports import AudioByIndex, Engine, EventSink
+from voicebridge.domain.ports import AudioByIndex, Engine, EventSink, Tunable
 from voicebridge.domain.utterance import Outcome, PendingUtterance, Status, Transcript
 from voicebridge.pipeline.gate import judge
 from voicebridge.pipeline.recorder import Shelf
 from voicebridge.pipeline.session_clock import SessionClock
 from voicebridge.pipeline.store_writer import StoreWriter
 from voicebridge.pipeline.worker import Worker
-from voicebridge.settings import EngineSettings, GateSettings
+from voicebridge.settings import EngineSettings, GateSettings, WhisperSettings
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +61,14 @@ class Rules:
     gate: GateSettings
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Settings that somebody wants to be in force."""
+
+    rules: Rules
+    options: WhisperSettings
+
+
 class Transcriber(Worker):
     """Decodes finals. Speculative and partial decodes will queue behind them here."""
 
@@ -75,6 +83,10 @@ class Transcriber(Worker):
         super().__init__("transcriber", on_failure)
         self.counters = TranscriberCounters()
         self.engine_error: SpeechError | None = None
+        """Why the engine could not be loaded; None before, and once it is loaded."""
+        self.options_refused: SpeechError | None = None
+        """Why the engine goes on with its old options, if the newest could not be used."""
+        self.loads_failed = 0
         self.ready_monotonic: float | None = None
         """When the engine was loaded, on CLOCK_MONOTONIC; None before."""
         self._engine = engine
@@ -90,6 +102,29 @@ class Transcriber(Worker):
         self._decode_began: float | None = None
         self._load_began: float | None = None
         self._over = False
+        # Others write the one, the transcriber's thread the other: they differ while there is something to take over.
+        self._wanted: _Order | None = None
+        self._taken: _Order | None = None
+
+    @property
+    def rules(self) -> Rules:
+        """The rules in force: those of the decode that is under way, if one is."""
+        return self._rules
+
+    def apply(self, rules: Rules, options: WhisperSettings) -> None:
+        """Go by other settings; from any thread. They are taken over between two decodes; the newest order counts.
+
+        Of the engine's options those change that it can change while it is loaded. Options it cannot use are logged
+        and told in ``options_refused``; it then keeps all of its old ones, while the rules change.
+        """
+        self._wanted = _Order(rules, options)
+        with self._changed:
+            self._changed.notify_all()
+
+    @property
+    def applied(self) -> bool:
+        """True once the newest settings given to ``apply`` were taken over, or refused."""
+        return self._wanted is self._taken
 
     @property
     def waiting(self) -> int:
@@ -167,7 +202,7 @@ class Transcriber(Worker):
 
     def _run(self) -> None:
         try:
-            if self._load():
+            if self._load_until_ready():
                 while pending := self._next():
                     self._decode(pending)
                     with self._changed:
@@ -179,23 +214,63 @@ class Transcriber(Worker):
                 self._over = True
                 self._changed.notify_all()
 
+    def _load_until_ready(self) -> bool:
+        while not self._load():
+            if self._rules.engine.required or not self._wait_for_another_load():
+                return False
+        return True
+
     def _load(self) -> bool:
         self._load_began = began = time.monotonic()
-        info = self._engine.info
         try:
             self._engine.load()
         except SpeechError as error:
-            self.engine_error = error
-            self._events.publish(EngineFailed(info.engine, str(error)))
+            self._load_failed(error)
             return False
         finally:
+            self.sign()  # before it is no longer excused: whoever watches must not see an old sign and no load
             self._load_began = None
+        self.engine_error = None
         self.ready_monotonic = time.monotonic()
-        self._events.publish(EngineReady(info.engine, info.model, (time.monotonic() - began) * 1000))
+        info = self._engine.info
+        self._events.publish(EngineReady(info.engine, info.model, (self.ready_monotonic - began) * 1000))
         return True
+
+    def _load_failed(self, error: SpeechError) -> None:
+        told, self.engine_error = self.engine_error, error
+        self.loads_failed += 1
+        if told is None or str(told) != str(error):
+            self._events.publish(EngineFailed(self._engine.info.engine, str(error)))
+
+    def _wait_for_another_load(self) -> bool:
+        """Wait until the engine is to be tried again; False when we stop."""
+        failed = time.monotonic()
+        while not self._stopping.is_set():
+            self._take_over()  # the pause itself may be changed
+            left = failed + self._rules.engine.load_retry_seconds - time.monotonic()
+            if left <= 0:
+                return True
+            self._pause(min(left, self.sign_seconds), self._stopping)
+        return False
+
+    def _take_over(self) -> None:
+        wanted = self._wanted
+        if wanted is self._taken or wanted is None:
+            return
+        self._rules = wanted.rules
+        self.options_refused = None
+        if isinstance(self._engine, Tunable):
+            try:
+                self._engine.apply(wanted.options)
+            except SpeechError as error:
+                self.options_refused = error
+                logger.warning("the engine goes on with its old options: %s", error)
+        self._taken = wanted
 
     def _next(self) -> PendingUtterance | None:
         while True:
+            self.sign()
+            self._take_over()
             with self._changed:
                 # Asked under the lock: a stop between the question and the wait would wake nobody.
                 if self._stopping.is_set():
@@ -204,7 +279,7 @@ class Transcriber(Worker):
                     self._current = self._queue.popleft()
                     return self._current
                 if not self._more_in_store:
-                    self._changed.wait()
+                    self._changed.wait(self.sign_seconds)
                     continue
                 after_id, up_to = self._newest_id, self._left_in_store
             self._fetch(after_id, up_to)
@@ -241,6 +316,7 @@ class Transcriber(Worker):
             self._decode_failed(pending, error)
             return
         finally:
+            self.sign()  # before it is no longer excused, as after a load
             self._decode_began = None
         self.counters.decodes += 1
         self.counters.decode_seconds += time.monotonic() - began

@@ -17,6 +17,8 @@ class Worker(ABC):
 
     def __init__(self, name: str, on_failure: Callable[[], None] = lambda: None) -> None:
         self.failure: Exception | None = None
+        self.sign_seconds = SIGN_SECONDS
+        """How long it waits at most before it gives the next sign of life."""
         self.last_sign_monotonic: float | None = None
         """When it last gave a sign of life, on CLOCK_MONOTONIC; None before it runs. A worker gives one in each turn of
         its loop, and a loop that waits wakes up for it every ``SIGN_SECONDS`` (the watchdog asks for that)."""
@@ -46,6 +48,19 @@ class Worker(ABC):
     def sign(self) -> None:
         """Give a sign of life."""
         self.last_sign_monotonic = time.monotonic()
+
+    def _wait_for(self, changed: threading.Condition, predicate: Callable[[], object]) -> None:
+        """Wait, with the condition held, until the predicate holds; signs of life go on meanwhile."""
+        self.sign()
+        while not changed.wait_for(predicate, self.sign_seconds):
+            self.sign()
+
+    def _pause(self, seconds: float, wake: threading.Event) -> None:
+        """Wait for so long, or until ``wake`` is set; signs of life go on meanwhile."""
+        self.sign()
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0 and not wake.wait(min(left, self.sign_seconds)):
+            self.sign()
 
     @abstractmethod
     def _run(self) -> None:

@@ -34,7 +34,7 @@ def choose_engine(settings: Settings, models_dir: Path) -> Choice:
         if settings.engine.kind == "whisper":
             raise
         return Choice(SphinxEngine(settings.sphinx), f"engine sphinx, because whisper cannot be used: {error}")
-    engine = WhisperEngine(settings.whisper, path)
+    engine = WhisperEngine(settings.whisper, path, verify=settings.engine.verify_model)
     if settings.engine.kind == "whisper":
         return Choice(engine, f"engine whisper with model {path.name}, as engine.kind says")
     return Choice(engine, f"engine whisper, because its model {path.name} is on disk")

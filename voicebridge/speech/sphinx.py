@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ CLOSE_SECONDS = 2.0
 
 
 class SphinxEngine:
-    """Decodes with PocketSphinx. All calls come from one thread.
+    """Decodes with PocketSphinx. All calls come from one thread, with whose end the process ends, too.
 
     When the process dies in a decode, that decode raises SpeechError and the next one starts a new process;
     ``restarts`` counts them.
@@ -86,7 +87,7 @@ class SphinxEngine:
         # which may want this decode's result before it leaves.
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own module, with a path from the settings
-                [sys.executable, "-P", "-m", "voicebridge.speech.sphinx_process", *arguments],
+                [sys.executable, "-P", "-m", "voicebridge.speech.sphinx_process", str(os.getpid()), *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 process_group=0,

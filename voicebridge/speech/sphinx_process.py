@@ -1,12 +1,14 @@
-"""PocketSphinx in a process of its own: ``python -m voicebridge.speech.sphinx_process [FOLDER]``.
+"""PocketSphinx in a process of its own: ``python -m voicebridge.speech.sphinx_process PARENT_PID [FOLDER]``.
 
 PocketSphinx holds Python's interpreter lock for a whole decode (0.7 s were measured for 4 s of speech), and audio
 would be lost meanwhile. This process reads utterances from standard input (a little-endian 32-bit count of bytes, then
 int16 audio) and writes one line of JSON for each to standard output; the first line says whether the model was loaded.
-It ends when its input ends, and is ended by its own alarm when a decode takes too long.
+It ends when its input ends, is killed by the kernel the moment its parent dies, and is ended by its own alarm when a
+decode takes too long.
 """
 
 import json
+import os
 import re
 import signal
 import struct
@@ -17,6 +19,8 @@ from typing import Any, BinaryIO, TypedDict
 from voicebridge.domain.units import SAMPLE_RATE
 
 LENGTH = struct.Struct("<I")
+PR_SET_PDEATHSIG = 1
+"""prctl(2), linux/prctl.h."""
 ALARM_SECONDS = 3600
 """As long as the longest decode deadline that can be set; a process whose parent has gone must not decode for ever."""
 
@@ -107,6 +111,19 @@ def serve(source: BinaryIO, sink: BinaryIO, model_dir: Path | None) -> None:
         _answer(sink, answer)
 
 
+def die_with(parent_pid: int) -> bool:
+    """Have the kernel kill this process when the thread that started it ends; False when the parent is gone already.
+
+    A decode holds the interpreter lock and reads no input, so without this a parent that was killed would leave a
+    process behind that takes a core until its decode is done.
+    """
+    import ctypes
+
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    # It may have died before the request: then nobody is left to send the signal.
+    return os.getppid() == parent_pid
+
+
 def _read_utterance(source: BinaryIO) -> bytes | None:
     header = source.read(LENGTH.size)
     if len(header) < LENGTH.size:
@@ -122,7 +139,9 @@ def _answer(sink: BinaryIO, answer: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    if not die_with(int(sys.argv[1])):
+        sys.exit(1)
     try:
-        serve(sys.stdin.buffer, sys.stdout.buffer, Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+        serve(sys.stdin.buffer, sys.stdout.buffer, Path(sys.argv[2]) if len(sys.argv) > 2 else None)
     except BrokenPipeError:
         sys.stderr.close()  # the parent has gone; nobody is left to tell

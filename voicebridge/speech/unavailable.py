@@ -1,30 +1,65 @@
 """An engine that cannot be had: the daemon goes on hearing and keeps what it hears as pending."""
 
+from collections.abc import Callable
+
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import SpeechError
-from voicebridge.domain.ports import EngineInfo
+from voicebridge.domain.ports import Engine, EngineInfo, Tunable
 from voicebridge.domain.utterance import Transcript
+from voicebridge.settings.schema import WhisperSettings
 
 
 class UnavailableEngine:
-    """Implements Engine; every use says why there is none."""
+    """Implements Engine for one that is not there; every use says why.
 
-    def __init__(self, engine: str, model: str, reason: SpeechError) -> None:
+    With ``choose`` it becomes that engine as soon as there is one: each ``load`` chooses anew until a load succeeds.
+    """
+
+    def __init__(
+        self, engine: str, model: str, reason: SpeechError, choose: Callable[[], Engine] | None = None
+    ) -> None:
         self._info = EngineInfo(engine, model)
         self._reason = reason
+        self._choose = choose
+        self._engine: Engine | None = None
+        self._options: WhisperSettings | None = None
 
     @property
     def info(self) -> EngineInfo:
-        """What was asked for."""
-        return self._info
+        """What was asked for, and once it is loaded, what decodes."""
+        return self._engine.info if self._engine is not None else self._info
 
     def load(self) -> None:
-        """Raise the reason."""
-        raise self._reason
+        """Choose and load an engine. Raises the reason, or the new one, while there is none."""
+        if self._engine is not None:
+            self._engine.load()
+            return
+        if self._choose is None:
+            raise self._reason
+        try:
+            engine = self._choose()
+            if self._options is not None and isinstance(engine, Tunable):
+                engine.apply(self._options)
+            engine.load()
+        except SpeechError as error:
+            self._reason = error
+            raise
+        self._engine = engine
 
-    def decode(self, audio: Samples, start_sample: int) -> Transcript:  # noqa: ARG002 - the port's signature
-        """Raise the reason."""
-        raise self._reason
+    def apply(self, settings: WhisperSettings) -> bool:
+        """Hand on settings of a decode; they are kept for an engine that is not there yet. Raises as it does."""
+        if isinstance(self._engine, Tunable):
+            self._engine.apply(settings)
+        self._options = settings
+        return True
+
+    def decode(self, audio: Samples, start_sample: int) -> Transcript:
+        """Decode, or raise the reason why it cannot."""
+        if self._engine is None:
+            raise self._reason
+        return self._engine.decode(audio, start_sample)
 
     def close(self) -> None:
-        """Hold nothing, give nothing back."""
+        """Give back what it holds."""
+        if self._engine is not None:
+            self._engine.close()

@@ -25,6 +25,7 @@ from voicebridge.domain.units import SAMPLE_RATE, samples_to_seconds, seconds_to
 from voicebridge.domain.utterance import Transcript, Word
 from voicebridge.settings.schema import WhisperSettings
 from voicebridge.speech.structure import verify_structure
+from voicebridge.speech.unchanged import verify_unchanged
 
 ENGINE = "whisper"
 MAX_SECONDS = 30
@@ -38,11 +39,15 @@ MAX_THREADS = 4
 TEMPERATURES = (0.0, 0.4, 0.8)
 """Tried in turn while the text repeats itself or is improbable; faster-whisper's six would hold a small box long."""
 
+CHANGEABLE = ("beam_size", "language", "initial_prompt", "hotwords", "word_timestamps")
+"""Settings of a decode; the others are settings of the model in memory."""
+
 _BASE_TOKENS = 32
 _TOKENS_PER_SECOND = 20
 """Bound for a decoder that runs on: fast English speech needs about 6 tokens a second, scripts of bytes about 20."""
 _TEXT_CONTEXT = 448
 """Tokens of prompt and text together, in every Whisper model."""
+_REPAIR = "`voicebridge models verify` checks the model; remove and pull it again if it is damaged."
 _PREPENDED = "\"'“¿([{-"
 _APPENDED = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - the full-width signs are meant
 """Punctuation that belongs to the next or the previous word; both sets as faster-whisper 1.2 has them by default."""
@@ -75,11 +80,15 @@ class _Language:
 
 
 class WhisperEngine:
-    """Decodes with a CTranslate2 Whisper model from a folder. All calls come from one thread."""
+    """Decodes with a CTranslate2 Whisper model from a folder. All calls come from one thread.
 
-    def __init__(self, settings: WhisperSettings, model_path: Path) -> None:
+    With ``verify`` its files are compared with the checksums noted beside them, where there are any, before a load.
+    """
+
+    def __init__(self, settings: WhisperSettings, model_path: Path, *, verify: bool = True) -> None:
         self._settings = settings
         self._path = model_path
+        self._verify = verify
         self._loaded: _Loaded | None = None
 
     @property
@@ -90,14 +99,25 @@ class WhisperEngine:
     def load(self) -> None:
         """Read the model. Raises SpeechError when the folder or a setting cannot be used."""
         verify_structure(self._path)
+        if self._verify:
+            verify_unchanged(self._path)
         model = _open_model(self._settings, self._path)
         _check_features(model, self._path)
-        _check_language(model, self._settings.language, self._path)
-        self._check_prompt(model)
-        self._check_alignment()
+        _check_options(model, self._settings, self._path)
         encoder = _Counted(model.encode)
         model.encode = encoder
         self._loaded = _Loaded(model, encoder)
+
+    def apply(self, settings: WhisperSettings) -> bool:
+        """Take other settings of a decode (CHANGEABLE) from the next one on. Always True.
+
+        Raises SpeechError, and keeps the old ones, when the loaded model cannot do with them.
+        """
+        wanted = self._settings.model_copy(update={name: getattr(settings, name) for name in CHANGEABLE})
+        if self._loaded is not None:
+            _check_options(self._loaded.model, wanted, self._path)
+        self._settings = wanted
+        return True
 
     def decode(self, audio: Samples, start_sample: int) -> Transcript:
         """Decode up to 30 s of audio with one encoder pass.
@@ -172,28 +192,6 @@ class WhisperEngine:
         )
         return tokens
 
-    def _check_prompt(self, model: Any) -> None:
-        tokenizer = _tokenizer(model, self._settings.language or "en")
-        # get_prompt would cut a long prompt off without a word.
-        texts = (self._settings.initial_prompt, self._settings.hotwords)
-        count = sum(len(tokenizer.encode(f" {text.strip()}")) for text in texts if text.strip())
-        if count > MAX_PROMPT_TOKENS:
-            raise SpeechError(
-                f"whisper.initial_prompt and whisper.hotwords are {count} tokens long; "
-                f"the model takes {MAX_PROMPT_TOKENS}.",
-                "Shorten them.",
-            )
-
-    def _check_alignment(self) -> None:
-        # CTranslate2 would refuse each decode.
-        if self._settings.word_timestamps and "alignment_heads" not in json.loads(
-            (self._path / "config.json").read_text(encoding="utf-8")
-        ):
-            raise SpeechError(
-                f"The model in {self._path} cannot find the time of words: its config.json has no alignment_heads.",
-                "Set whisper.word_timestamps = false, or convert the model with a newer CTranslate2.",
-            )
-
     def _options(self, tokenizer: Any, max_new_tokens: int) -> Any:
         from faster_whisper.transcribe import TranscriptionOptions, get_suppressed_tokens
 
@@ -267,7 +265,7 @@ def _advice(message: str) -> str:
         return f"Set whisper.compute_type to `default`; the processor here can do {usable}."
     if "cuda" in lowered or "cublas" in lowered or "cudnn" in lowered:
         return 'Set whisper.device = "cpu", or install the NVIDIA driver and libraries.'
-    return "`voicebridge models verify` checks the model; remove and pull it again if it is damaged."
+    return _REPAIR
 
 
 def _check_features(model: Any, path: Path) -> None:
@@ -279,12 +277,46 @@ def _check_features(model: Any, path: Path) -> None:
         )
 
 
+def _check_options(model: Any, settings: WhisperSettings, path: Path) -> None:
+    """Raise SpeechError when the model cannot do with the settings of a decode."""
+    _check_language(model, settings.language, path)
+    _check_prompt(model, settings)
+    if settings.word_timestamps:
+        _check_alignment(path)
+
+
 def _check_language(model: Any, language: str, path: Path) -> None:
     if language and language not in model.supported_languages:
         kind = "an unknown language" if model.model.is_multilingual else "not spoken by an English-only model"
         raise SpeechError(
             f"whisper.language = {language!r} is {kind} ({path.name}).",
             "Set a two-letter code such as `en` or `de`; for other languages than English take a model without `.en`.",
+        )
+
+
+def _check_prompt(model: Any, settings: WhisperSettings) -> None:
+    tokenizer = _tokenizer(model, settings.language or "en")
+    # get_prompt would cut a long prompt off without a word.
+    texts = (settings.initial_prompt, settings.hotwords)
+    count = sum(len(tokenizer.encode(f" {text.strip()}")) for text in texts if text.strip())
+    if count > MAX_PROMPT_TOKENS:
+        raise SpeechError(
+            f"whisper.initial_prompt and whisper.hotwords are {count} tokens long; "
+            f"the model takes {MAX_PROMPT_TOKENS}.",
+            "Shorten them.",
+        )
+
+
+def _check_alignment(path: Path) -> None:
+    # CTranslate2 would refuse each decode.
+    try:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # it was there at the load; `apply` looks again
+        raise SpeechError(f"{path / 'config.json'} cannot be read: {_one_line(error)}.", _REPAIR) from error
+    if "alignment_heads" not in config:
+        raise SpeechError(
+            f"The model in {path} cannot find the time of words: its config.json has no alignment_heads.",
+            "Set whisper.word_timestamps = false, or convert the model with a newer CTranslate2.",
         )
 
 

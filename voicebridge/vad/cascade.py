@@ -3,8 +3,9 @@
 import numpy as np
 
 from voicebridge.domain.audio import Samples
-from voicebridge.domain.ports import Detector
+from voicebridge.domain.ports import Detector, Tunable
 from voicebridge.domain.units import FRAME_MS, FRAME_SAMPLES
+from voicebridge.settings import VadSettings
 
 HISTORY_FRAMES = 320 // FRAME_MS
 """Audio replayed to the judge when it wakes: 320 ms, a whole number of Silero's chunks (10)."""
@@ -53,6 +54,13 @@ class CascadeDetector:
             return False
         self._awake_frames -= 1
         return self._judge.is_speech(frame)
+
+    def apply(self, settings: VadSettings) -> bool:
+        """Let sentry and judge take other thresholds; what they have heard stays. Always True."""
+        for part in (self._sentry, self._judge):
+            if isinstance(part, Tunable):
+                part.apply(settings)
+        return True
 
     def reset(self) -> None:
         """Forget what came before."""

@@ -26,12 +26,7 @@ class Segmenter:
     """
 
     def __init__(self, settings: EndpointSettings) -> None:
-        self._pre_roll_samples = ms_to_samples(settings.pre_roll_ms)
-        self._min_speech_samples = ms_to_samples(settings.min_speech_ms)
-        self._hangover_samples = ms_to_samples(settings.hangover_ms)
-        self._tail_samples = ms_to_samples(settings.tail_ms)
-        self._max_samples = ms_to_samples(settings.max_utterance_ms)
-        self._cut_search_samples = ms_to_samples(settings.cut_search_ms)
+        self._set_limits(settings)
         self._open: Stretch | None = None
         self._position: int | None = None
         self._heard_end = 0
@@ -40,6 +35,13 @@ class Segmenter:
         """No utterance starts before it: the beginning, the end of what was ended or discarded, or of a long gap."""
         self._cut_holds_until = 0
         """Speech that begins before this sample goes on from a cut."""
+
+    def apply(self, settings: EndpointSettings) -> bool:
+        """Take other limits. False, and nothing is changed, while an utterance or a candidate is open."""
+        if self._open is not None:
+            return False
+        self._set_limits(settings)
+        return True
 
     def push(self, start: int, samples: int, is_speech: bool, level: float) -> Sequence[SegmenterEvent]:
         """Take the next frame. Raises ValueError when it does not begin where the last one ended.
@@ -67,6 +69,14 @@ class Segmenter:
         if self._open is not None:
             self._end(self._open, reason, events)
         return events
+
+    def _set_limits(self, settings: EndpointSettings) -> None:
+        self._pre_roll_samples = ms_to_samples(settings.pre_roll_ms)
+        self._min_speech_samples = ms_to_samples(settings.min_speech_ms)
+        self._hangover_samples = ms_to_samples(settings.hangover_ms)
+        self._tail_samples = ms_to_samples(settings.tail_ms)
+        self._max_samples = ms_to_samples(settings.max_utterance_ms)
+        self._cut_search_samples = ms_to_samples(settings.cut_search_ms)
 
     def _go_to(self, start: int) -> None:
         if self._position is None:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.units import FRAME_SAMPLES
+from voicebridge.settings import VadSettings
 from voicebridge.vad.silero_model import CHUNK_SAMPLES, CONTEXT_SAMPLES, SileroModel, find_model
 
 _FULL_SCALE = np.float32(1 / 32768)
@@ -49,6 +50,12 @@ class SileroDetector:
             self._filled = CONTEXT_SAMPLES + FRAME_SAMPLES - taken
             np.multiply(frame[taken:], _FULL_SCALE, out=line[CONTEXT_SAMPLES : self._filled])
         return self._speaking
+
+    def apply(self, settings: VadSettings) -> bool:
+        """Take other thresholds for the next chunk; the state of the network stays. Always True."""
+        self._threshold = settings.silero_threshold
+        self._release = settings.silero_release
+        return True
 
     def reset(self) -> None:
         """Forget what came before: audio not yet decided on, context, network state and decision."""

@@ -4,6 +4,7 @@ import webrtcvad
 
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.units import SAMPLE_RATE
+from voicebridge.settings import VadSettings
 
 
 class WebrtcDetector:
@@ -20,6 +21,12 @@ class WebrtcDetector:
     def is_speech(self, frame: Samples) -> bool:
         """Say whether a frame, shape (320,), is speech."""
         return bool(self._vad.is_speech(frame.tobytes(), SAMPLE_RATE))
+
+    def apply(self, settings: VadSettings) -> bool:
+        """Take another aggressiveness; what it knows of the background stays. Always True."""
+        self._aggressiveness = settings.webrtc_aggressiveness
+        self._vad.set_mode(self._aggressiveness)
+        return True
 
     def reset(self) -> None:
         """Forget the background. A new detector is the only way to; it costs less than a microsecond."""

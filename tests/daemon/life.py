@@ -30,16 +30,20 @@ class Life:
         """Start the threads."""
         self.daemon.start(self.keeper)
 
-    def follow_until(self, kind: type[Event]) -> None:
-        """Follow what is announced until there is one of this kind."""
+    def follow_until(self, kind: type[Event], count: int = 1) -> None:
+        """Follow what is announced until there were so many of this kind since the start."""
+
+        def enough() -> bool:
+            return sum(isinstance(event, kind) for event in self.events) >= count
 
         def note(event: Event) -> None:
             self.events.append(event)
-            if isinstance(event, kind):
+            if enough():
                 self.daemon.request_stop()
 
-        self.daemon.follow(note, SECONDS)
-        assert any(isinstance(event, kind) for event in self.events)
+        if not enough():
+            self.daemon.follow(note, SECONDS)
+        assert enough()
 
     def stop(self) -> None:
         """Take it down."""

@@ -15,8 +15,8 @@ from tests.fakes.source import MemorySource
 from tests.fakes.states import state_in
 from tests.fakes.utterances import ended
 from voicebridge.daemon import assembly
+from voicebridge.domain.capture import CaptureReport, CaptureState
 from voicebridge.domain.errors import AudioError, SpeechError
-from voicebridge.domain.events import CaptureChanged
 from voicebridge.domain.utterance import PendingUtterance
 from voicebridge.pipeline.events import EventStream
 from voicebridge.settings import Settings
@@ -31,23 +31,17 @@ def with_whisper_model(settings: Settings, folder: Path) -> Settings:
     )
 
 
-def test_the_microphone_announces_what_becomes_of_it() -> None:
-    events = EventStream()
-    subscription = events.subscribe()
-    microphone = assembly.microphone(SETTINGS)(events)
+def test_the_microphone_is_paced_and_not_opened_before_it_is_started() -> None:
+    microphone = assembly.microphone(SETTINGS)(EventStream())
     assert (microphone.info.kind, microphone.info.paced) == ("microphone", True)
-    microphone._on_change(False, "it was pulled")  # type: ignore[attr-defined]  # what the port does not show
-    assert subscription.get(0) == CaptureChanged(False, "the default microphone", "it was pulled")
+    assert microphone.report().state is CaptureState.STARTING
 
 
-def test_only_the_first_sound_of_a_microphone_is_its_first() -> None:
-    events = EventStream()
-    subscription = events.subscribe()
-    microphone = assembly.microphone(SETTINGS)(events)
-    for hearing in (True, False, True):
-        microphone._on_change(hearing, "it changed")  # type: ignore[attr-defined]  # what the port does not show
-    told = [subscription.get(0) for _ in range(3)]
-    assert [event.first for event in told if isinstance(event, CaptureChanged)] == [True, False, False]
+def test_a_teardown_beyond_its_deadline_is_stuck() -> None:
+    report = CaptureReport(CaptureState.FAILED, 0.0, 0.0, call="teardown", call_began=10.0)
+    deadline = 10.0 + SETTINGS.capture.teardown_seconds
+    assert assembly.capture_stuck(report, SETTINGS, deadline) == ""
+    assert "has not closed the microphone" in assembly.capture_stuck(report, SETTINGS, deadline + 0.1)
 
 
 def test_a_file_is_a_source(tmp_path: Path) -> None:

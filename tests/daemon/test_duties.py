@@ -13,12 +13,16 @@ from tests.daemon.life import Life, life
 from tests.fakes.detector import quiet
 from tests.fakes.engine import FakeEngine
 from tests.fakes.source import MemorySource
-from voicebridge.daemon.duties import DEAF_SECONDS, StatusReporter, check_deadlines, duties, process_began
+from voicebridge.daemon.duties import StatusReporter, check_deadlines, duties, process_began
+from voicebridge.daemon.watch import Watch
+from voicebridge.daemon.watchdog import Watchdog
 from voicebridge.domain.audio import GapReason
 from voicebridge.domain.errors import SpeechError, StoreBusyError
-from voicebridge.domain.events import EngineFailed, EngineReady, GapNoted, StoreChanged
+from voicebridge.domain.events import EngineFailed, EngineReady, GapNoted, StoreChanged, UtteranceSettled
 from voicebridge.health.status import read_status
 from voicebridge.settings.paths import status_paths
+
+DEAF_SECONDS = SETTINGS.capture.first_block_seconds
 
 
 class Later:
@@ -39,7 +43,11 @@ def silence(tmp_path: Path) -> Iterator[Life]:
 
 
 def reporter_of(running: Life, state: Path, later: Later | None = None) -> StatusReporter:
-    return StatusReporter(running.daemon, running.plan, state, later or Later())
+    return StatusReporter(watch_of(running, later), state)
+
+
+def watch_of(running: Life, later: Later | None = None) -> Watch:
+    return Watch(running.daemon, running.plan, Watchdog(None), later or Later())
 
 
 def test_before_the_first_sample_it_is_starting_and_after_a_while_deaf(silence: Life, tmp_path: Path) -> None:
@@ -55,12 +63,14 @@ def test_before_the_first_sample_it_is_starting_and_after_a_while_deaf(silence: 
 
 
 def test_the_figures_are_those_of_the_session(tmp_path: Path) -> None:
-    source = MemorySource([*blocks(sentences(2)), 1600, *blocks(quiet(1))], paced=True)
+    source = MemorySource([*blocks(sentences(2)), 1600, *blocks(quiet(1))], paced=True, endless=True)
     with life(tmp_path, source, FakeEngine()) as running:
         later = Later()
         reporter = reporter_of(running, tmp_path, later)
         running.start()
-        running.daemon.follow(running.events.append, SECONDS)
+        running.follow_until(GapNoted)
+        running.daemon.stop_requested = False
+        running.follow_until(UtteranceSettled, 2)
         status = reporter.status()
         later.seconds = DEAF_SECONDS + 1
         deaf = reporter.status()
@@ -160,9 +170,10 @@ def test_a_decode_within_its_deadline_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_status_and_purge_are_due_at_once_and_the_rest_at_intervals(silence: Life, tmp_path: Path) -> None:
-    tasks = duties(silence.daemon, silence.plan, reporter_of(silence, tmp_path))
-    assert [duty.every_seconds for duty in tasks] == [SETTINGS.health.status_seconds, 1.0, 30.0, 3600.0]
-    assert [duty.at_once for duty in tasks] == [True, False, False, True]
+    watch = watch_of(silence)
+    tasks = duties(watch, StatusReporter(watch, tmp_path))
+    assert [duty.every_seconds for duty in tasks] == [0.25, 1.0, 2.0, SETTINGS.health.status_seconds, 30.0, 3600.0]
+    assert [duty.at_once for duty in tasks] == [False, True, False, True, False, True]
     silence.start()
     for duty in tasks:
         duty.action()

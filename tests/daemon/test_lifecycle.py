@@ -190,4 +190,4 @@ def test_a_decode_beyond_its_deadline_ends_the_process_as_stuck(tmp_path: Path) 
         "engine_fields = dict(SETTINGS.engine) | {'decode_deadline_seconds': 0.0}\n"
         "settings = SETTINGS.model_copy(update={'engine': EngineSettings.model_construct(**engine_fields)})"
     )
-    assert_left_stuck(child(tmp_path, settings=settings), tmp_path, "a decode has run for")
+    assert_left_stuck(child(tmp_path, settings=settings), tmp_path, "A decode has run for")

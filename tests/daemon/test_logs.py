@@ -28,10 +28,13 @@ from voicebridge.daemon.messages import (
 from voicebridge.domain.audio import Gap, GapReason, Span
 from voicebridge.domain.events import (
     CaptureChanged,
+    DeviceMoved,
     EngineFailed,
     EngineReady,
     Event,
     GapNoted,
+    MuteChanged,
+    SettingsReloaded,
     SpeechStarted,
     StoreChanged,
     UtteranceSettled,
@@ -393,7 +396,32 @@ ENDED = EndedUtterance(KEY, Span(0, 16_000), Span(0, 16_000), 1.0, EndReason.HAN
         (GapNoted(Gap(Span(0, 8000), GapReason.OVERRUN)), "gap", "Gap of 0.500 s: overrun"),
         (CaptureChanged(False, "mic", "mic is gone"), "capture_lost", "Deaf: mic is gone"),
         (CaptureChanged(True, "mic", "Hearing mic", first=True), "capture_began", "Hearing mic"),
-        (CaptureChanged(True, "mic", "mic is back"), "capture_back", "Hearing again: mic is back"),
+        (
+            CaptureChanged(True, "mic", "mic is back", lost_seconds=4.25),
+            "capture_back",
+            "Hearing again after 4.2 s: mic is back",
+        ),
+        (
+            DeviceMoved("decoy", "desk", "it was unplugged"),
+            "device_moved",
+            "The sound server moved the stream from desk to decoy: it was unplugged",
+        ),
+        (
+            MuteChanged(True, "ann"),
+            "muted",
+            "Muted by ann: silence is stored in place of what the microphone hears",
+        ),
+        (MuteChanged(False, "ann"), "unmuted", "Unmuted by ann: what the microphone hears is stored again"),
+        (
+            SettingsReloaded(("vad.mode", "log.level"), ()),
+            "reloaded",
+            "Settings read again; in force: vad.mode, log.level; only after a restart: none",
+        ),
+        (
+            SettingsReloaded((), (), "not TOML"),
+            "reload_refused",
+            "The settings were not taken, the old ones stay in force: not TOML",
+        ),
         (EngineReady("sphinx", "en-us", 12.4), "engine_ready", "Engine sphinx is ready with model en-us after 12 ms"),
         (
             EngineFailed("whisper", "no model"),

@@ -1,57 +1,110 @@
-import importlib.util
 import os
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.system.daemon import DaemonProcess
-from voicebridge.daemon.systemd import notify
+from voicebridge.daemon.systemd import extend_timeout, notify, reloading, status, watchdog_seconds
 from voicebridge_bench.playlist import write_playlist
 
 
-def without_systemd_python() -> bool:
-    return importlib.util.find_spec("systemd") is None
-
-
-needs_systemd_python = pytest.mark.skipif(without_systemd_python(), reason="systemd-python is optional and not here")
-
-
-def listening(path: Path) -> socket.socket:
+def listening(address: str) -> socket.socket:
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    manager.bind(str(path))
+    manager.bind(address)
     manager.settimeout(10)
     return manager
 
 
-def test_without_a_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    assert not notify("READY=1")
+def test_without_a_manager_nothing_happens() -> None:
+    assert not notify("READY=1", environ={})
+    assert not notify("READY=1", environ={"NOTIFY_SOCKET": "vsock:2:1234"})
 
 
-@needs_systemd_python
-def test_a_manager_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with listening(tmp_path / "notify") as manager:
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        assert notify("READY=1", "STATUS=Hearing the kitchen")
+def test_a_manager_is_told(tmp_path: Path) -> None:
+    address = str(tmp_path / "notify")
+    with listening(address) as manager:
+        assert notify("READY=1", status("Hearing the\nkitchen"), environ={"NOTIFY_SOCKET": address})
         assert manager.recv(4096) == b"READY=1\nSTATUS=Hearing the kitchen"
 
 
-@needs_systemd_python
-def test_a_manager_that_is_gone_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
-    assert not notify("READY=1")
+def test_a_manager_with_an_abstract_address_is_told() -> None:
+    name = f"voicebridge-test-{os.getpid()}"
+    with listening(f"\0{name}") as manager:
+        assert notify("WATCHDOG=1", environ={"NOTIFY_SOCKET": f"@{name}"})
+        assert manager.recv(4096) == b"WATCHDOG=1"
 
 
-@needs_systemd_python
+def test_a_manager_that_is_gone_does_no_harm(tmp_path: Path) -> None:
+    assert not notify("READY=1", environ={"NOTIFY_SOCKET": str(tmp_path / "gone")})
+
+
+def test_a_manager_that_does_not_read_is_not_waited_for(tmp_path: Path) -> None:
+    address = str(tmp_path / "notify")
+    with listening(address):
+        told = [notify("WATCHDOG=1", environ={"NOTIFY_SOCKET": address}) for _ in range(2000)]
+    assert told[0]
+    assert not told[-1]
+
+
+def test_a_status_is_one_line_with_a_bound() -> None:
+    assert status("x" * 1000) == "STATUS=" + "x" * 300
+
+
+def test_times_are_told_in_microseconds() -> None:
+    assert extend_timeout(2.5) == "EXTEND_TIMEOUT_USEC=2500000"
+    assert reloading(12.000001) == ("RELOADING=1", "MONOTONIC_USEC=12000001")
+
+
+@pytest.mark.parametrize(
+    ("environ", "seconds"),
+    [
+        ({"WATCHDOG_USEC": "30000000"}, 30.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "7"}, 30.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "8"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_the_watchdog_is_heeded_where_it_watches_this_process(environ: dict[str, str], seconds: float | None) -> None:
+    assert watchdog_seconds(environ, pid=7) == seconds
+
+
 def test_the_daemon_says_when_it_is_ready_and_when_it_stops(tmp_path: Path) -> None:
     silence = tmp_path / "silence.wav"
     write_playlist(silence, [])
-    with listening(tmp_path / "notify") as manager:
-        environment = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
-        daemon = DaemonProcess(
-            tmp_path / "state", ["--file", str(silence)], {"engine.kind": "sphinx"}, {**os.environ, **environment}
-        )
+    address = str(tmp_path / "notify")
+    with listening(address) as manager:
+        environment = {**os.environ, "NOTIFY_SOCKET": address}
+        daemon = DaemonProcess(tmp_path / "state", ["--file", str(silence)], {"engine.kind": "sphinx"}, environment)
         assert daemon.ended() == 0, daemon.errors()
-        assert manager.recv(4096).startswith(b"READY=1\nSTATUS=Hearing silence.wav")
-        assert manager.recv(4096) == b"STOPPING=1"
+        assert manager.recv(4096).startswith(b"EXTEND_TIMEOUT_USEC=300000000\nSTATUS=Starting")
+        assert manager.recv(4096).startswith(b"READY=1\nSTATUS=")
+        said = manager.recv(4096)
+        while said.startswith(b"STATUS="):
+            said = manager.recv(4096)
+        assert said == b"STOPPING=1\nEXTEND_TIMEOUT_USEC=40000000\nSTATUS=Stopping"
+
+
+def test_a_service_feeds_the_watchdog_while_it_hears(tmp_path: Path) -> None:
+    address = str(tmp_path / "notify")
+    with listening(address) as manager:
+        call = [sys.executable, "-m", "voicebridge", "--state-dir", str(tmp_path / "state"), "-s", "engine.kind=sphinx"]
+        environment = {**os.environ, "NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1000000"}
+        raw = ["run", "--service", "--stdin", "--realtime"]
+        with subprocess.Popen(
+            [*call, *raw], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+        ) as process:
+            assert process.stdin is not None
+            process.stdin.write(bytes(32_000))
+            process.stdin.flush()
+            pings = 0
+            while pings < 4:
+                pings += manager.recv(4096) == b"WATCHDOG=1"
+            process.send_signal(signal.SIGTERM)
+            out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, b"")

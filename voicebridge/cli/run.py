@@ -36,11 +36,12 @@ class RunOptions:
     seconds: float | None
     as_json: bool
     quiet: bool | None
+    service: bool
 
     @property
     def silent(self) -> bool:
         """Nothing is printed into the journal unless asked: what is heard must not get there."""
-        if sys.stdout is None:
+        if sys.stdout is None or self.service:
             return True
         return (not self.as_json and _is_journal(1)) if self.quiet is None else self.quiet
 
@@ -65,6 +66,7 @@ class RunOptions:
 @click.option(
     "--quiet/--live", default=None, help="Print nothing | print what is heard (default, except into the journal)."
 )
+@click.option("--service", is_flag=True, help="Run as a service: see below.")
 @click.pass_obj
 def command(invocation: Invocation, /, **options: Any) -> int:
     """Hear until Ctrl-C, and store what is said. A second Ctrl-C ends at once.
@@ -74,13 +76,18 @@ def command(invocation: Invocation, /, **options: Any) -> int:
     With --json utterances have an `id`, gaps a `gap`, and everything else has an `event`. Where standard output is the
     journal, the text and the words of utterances are left out, unless the setting log.transcripts is true.
 
+    As a service it prints nothing, logs, and hears for months: the defaults are audio.retry=true and
+    engine.required=false, so that without a microphone or model it goes on and looks for them.
+
     Exit status: 0 ended as asked, 65 audio that cannot be read, 66 no such file or device, 69 no microphone or model,
     74 the store, 75 another process runs here, 78 the settings, 86 a stuck call (start it again).
     """
     wanted = RunOptions(**options)
     if wanted.device is not None:
         invocation = invocation.with_override(f"audio.device={json.dumps(wanted.device)}")
-    return _hear(invocation.loaded, _source(invocation.settings, wanted), wanted)
+    if wanted.service and (wanted.as_json or wanted.quiet is False):
+        raise click.UsageError("--service prints nothing: it goes without --json and --live.")
+    return _hear(invocation, wanted)
 
 
 def _source(settings: Settings, wanted: RunOptions) -> "SourceMaker":
@@ -111,11 +118,22 @@ def _is_journal(descriptor: int) -> bool:
     return is_journal_stream(descriptor, os.environ) or leads_to_journal(descriptor)
 
 
-def _hear(loaded: "Loaded", make_source: "SourceMaker", wanted: RunOptions) -> int:
+def _hear(invocation: Invocation, wanted: RunOptions) -> int:
     from voicebridge.cli.sessions import hear_session
     from voicebridge.daemon.session import Orders
+    from voicebridge.settings.layers import load
 
-    orders = Orders(loaded.settings, paths.state_dir(loaded.settings), make_source, wanted.seconds)
+    def read() -> "Loaded":
+        return load(invocation.config, invocation.overrides, service=wanted.service)
+
+    loaded = read()
+    orders = Orders(
+        loaded.settings,
+        paths.state_dir(loaded.settings),
+        _source(loaded.settings, wanted),
+        wanted.seconds,
+        reread=lambda: read().settings,
+    )
     printer = _printer(loaded.settings, wanted)
     if printer is None:
         report = hear_session(orders, None, notices=loaded.notices)

@@ -58,12 +58,14 @@ def hear_session(
     goes away the session ends in order, everything heard is stored, and BrokenPipeError or VoicebridgeError is raised.
     ``notices`` are what loading the settings had to say.
     """
+    from voicebridge.daemon import last_words
     from voicebridge.daemon.logs import configure_logging
     from voicebridge.daemon.messages import STOPPED, log_announced, log_event
     from voicebridge.daemon.session import hear
     from voicebridge.daemon.signals import StopSignals
 
     began = time.monotonic()
+    last_words.on_fatal_signals()
     log = configure_logging(orders.settings.log)
     logged = show is None or log.form == "journald"
     audience = Audience()

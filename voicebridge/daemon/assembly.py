@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from voicebridge.domain.capture import CaptureReport
 from voicebridge.domain.errors import SpeechError
-from voicebridge.domain.events import CaptureChanged
 from voicebridge.domain.ports import Engine, EventSink, Source
 from voicebridge.domain.timeline import Anchor
 from voicebridge.settings import Settings, paths
@@ -37,16 +37,10 @@ def microphone(settings: Settings) -> SourceMaker:
 
     def make(events: EventSink) -> Source:
         from voicebridge.audio.microphone import Microphone
+        from voicebridge.audio.sound_watch import SoundWatch
+        from voicebridge.audio.supervisor import Outside
 
-        name = settings.audio.device or "the default microphone"
-        heard_before = False
-
-        def announce(hearing: bool, detail: str) -> None:
-            nonlocal heard_before
-            events.publish(CaptureChanged(hearing, name, detail, first=hearing and not heard_before))
-            heard_before = heard_before or hearing
-
-        return Microphone(settings.audio, on_change=announce)
+        return Microphone(settings.audio, settings.capture, events, Outside(watch=SoundWatch()))
 
     return make
 
@@ -95,6 +89,17 @@ def choose_engine(settings: Settings) -> tuple[Engine, str]:
     return choice.engine, choice.reason
 
 
+def capture_stuck(report: CaptureReport, settings: Settings, now: float) -> str:
+    """Return why only a new process can hear again, as a sentence, or nothing; ``now`` is on CLOCK_MONOTONIC."""
+    from voicebridge.audio.supervision import stuck
+
+    return stuck(report, settings.capture, now)
+
+
+def _not_muted() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Ears:
     """What is there from the first moment: the source delivers into the ring before anything else is built."""
@@ -104,6 +109,8 @@ class Ears:
     events: "EventStream"
     announced: "Subscription"
     """Subscribed before the source was started: a microphone that is not there is told at once."""
+    muted: Callable[[], bool] = _not_muted
+    """Whether samples are zeroed now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,13 @@ class Plan:
     notebook: "Notebook"
     engine: Engine
     over: threading.Event
+    live: Callable[[], Settings] | None = None
+    """The settings in force, where they can change while it runs."""
+
+    @property
+    def in_force(self) -> Settings:
+        """The settings in force now."""
+        return self.settings if self.live is None else self.live()
 
 
 def build_crew(plan: Plan) -> "Crew":

@@ -2,37 +2,35 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from voicebridge.daemon.assembly import Plan
+from voicebridge.daemon.assembly import Plan, capture_stuck
 from voicebridge.daemon.lifecycle import Daemon
+from voicebridge.daemon.messages import STUCK_LEAVING
+from voicebridge.daemon.observing import COMMIT_DEADLINE_SECONDS, LOAD_DEADLINE_SECONDS, signs_of
+from voicebridge.daemon.watch import WORDS_SECONDS, StatusLine, Watch
+from voicebridge.domain.capture import CaptureReport
 from voicebridge.domain.units import FRAME_MS, samples_to_ms, samples_to_seconds
 from voicebridge.health.keeper import Duty
-from voicebridge.health.status import Status, StatusFile
+from voicebridge.health.probes import State
+from voicebridge.health.status import CaptureStatus, Status, StatusFile, WatchdogStatus, status_line
 from voicebridge.settings import paths
-
-if TYPE_CHECKING:
-    from voicebridge.pipeline.listener import Listener
 
 PURGE_SECONDS = 3600.0
 LOOK_AGAIN_SECONDS = 30.0
-DEADLINE_CHECK_SECONDS = 1.0
-LOAD_DEADLINE_SECONDS = 600.0
-"""The largest model takes well over a minute from a slow card; ten are a hang."""
-COMMIT_DEADLINE_SECONDS = 180.0
-"""One try of one commit or spool write. A lock ends a try after `store.busy_timeout_ms`, at most 60 s; a failing disk
-was seen to hold a write for 30 s at a time."""
-DEAF_SECONDS = 3.0
-"""A paced source that has delivered nothing for so long is not heard."""
+DEADLINE_CHECK_SECONDS = 0.25
+"""A call that is stuck is left within half a second of its deadline."""
 
 
-def duties(daemon: Daemon, plan: Plan, reporter: "StatusReporter") -> Sequence[Duty]:
-    """Return the keeper's duties."""
+def duties(watch: Watch, reporter: "StatusReporter") -> Sequence[Duty]:
+    """Return the keeper's duties; what must not be late stands first."""
+    daemon, plan = watch.daemon, watch.plan
     return (
-        Duty(plan.settings.health.status_seconds, reporter.write, at_once=True),
         Duty(DEADLINE_CHECK_SECONDS, lambda: check_deadlines(daemon, plan)),
+        Duty(watch.every_seconds, watch.look, at_once=True),
+        Duty(WORDS_SECONDS, reporter.tell),
+        Duty(plan.settings.health.status_seconds, reporter.write, at_once=True),
         Duty(LOOK_AGAIN_SECONDS, daemon.crew.transcriber.look_again),
         # At once, too: a session may never last for an hour.
         Duty(PURGE_SECONDS, lambda: _purge(daemon, plan), at_once=True),
@@ -40,17 +38,31 @@ def duties(daemon: Daemon, plan: Plan, reporter: "StatusReporter") -> Sequence[D
 
 
 def check_deadlines(daemon: Daemon, plan: Plan) -> None:
-    """Leave when a call that cannot be cancelled inside the process has outlived its deadline."""
-    now, transcriber = time.monotonic(), daemon.crew.transcriber
+    """Leave when a call that cannot be cancelled inside the process has outlived its deadline.
+
+    Not while stopping: the orderly stop waits for each part with a limit of its own, and keeps its own status.
+    """
+    if not daemon.stopping and (what := _stuck(daemon, plan, time.monotonic())):
+        log = plan.notebook.shelf.log
+        daemon.crew.writer.offer(lambda: log.add_event(STUCK_LEAVING.event, what))
+        daemon.leave_stuck(what)
+
+
+def _stuck(daemon: Daemon, plan: Plan, now: float) -> str:
+    """Return what is stuck, as a sentence, or nothing."""
+    settings, transcriber = plan.in_force, daemon.crew.transcriber
+    if what := capture_stuck(plan.ears.source.report(), settings, now):
+        return what
     decode_seconds = transcriber.decode_age_seconds(now)
-    if decode_seconds > plan.settings.engine.decode_deadline_seconds:
-        daemon.leave_stuck(f"a decode has run for {decode_seconds:.0f} s (engine.decode_deadline_seconds)")
+    if decode_seconds > settings.engine.decode_deadline_seconds:
+        return f"A decode has run for {decode_seconds:.0f} s (engine.decode_deadline_seconds)."
     load_seconds = transcriber.load_age_seconds(now)
     if load_seconds > LOAD_DEADLINE_SECONDS:
-        daemon.leave_stuck(f"the engine has been loading for {load_seconds:.0f} s")
+        return f"The engine has been loading for {load_seconds:.0f} s."
     commit_seconds = daemon.crew.writer.try_age_seconds(now)
     if commit_seconds > COMMIT_DEADLINE_SECONDS:
-        daemon.leave_stuck(f"the disk has not answered the store for {commit_seconds:.0f} s")
+        return f"The disk has not answered the store for {commit_seconds:.0f} s."
+    return ""
 
 
 def _purge(daemon: Daemon, plan: Plan) -> None:
@@ -58,22 +70,28 @@ def _purge(daemon: Daemon, plan: Plan) -> None:
 
 
 class StatusReporter:
-    """Writes the status file."""
+    """Says how everything is: in the status file, and in one line to systemd."""
 
-    def __init__(
-        self, daemon: Daemon, plan: Plan, state: Path, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._daemon = daemon
-        self._plan = plan
+    def __init__(self, watch: Watch, state: Path, line: StatusLine | None = None) -> None:
+        self._watch = watch
+        self._daemon = watch.daemon
+        self._plan = watch.plan
         self._started_at = time.time()
-        self._monotonic = monotonic
-        self._started_monotonic = monotonic()
         self._process_began = process_began()
         self._file = StatusFile(paths.status_paths(state))
+        self._line = line or StatusLine()
 
     def write(self) -> None:
         """Write how everything is now."""
         self._file.write(self.status())
+
+    def tell(self) -> None:
+        """Tell systemd how everything is now, if that has changed."""
+        self._line.say(self.line())
+
+    def line(self) -> str:
+        """Return the one line for systemd."""
+        return status_line(self.status())
 
     def close(self) -> None:
         """Remove the status: the session is over."""
@@ -83,23 +101,22 @@ class StatusReporter:
         """Return how everything is now."""
         crew, notebook = self._daemon.crew, self._plan.notebook
         heard, decoded = crew.listener.counters, crew.transcriber.counters
-        engine = self._plan.engine.info
-        state = self._state()
-        deaf_seconds = self._silent_seconds() if state == "deaf" else 0.0
-        recorder = crew.recorder
+        engine, recorder = self._plan.engine.info, crew.recorder
+        verdict, now = self._watch.verdict(), self._watch.monotonic()
+        report = self._plan.ears.source.report()
         return Status(
             pid=os.getpid(),
             session_id=notebook.session_id,
             started_at=self._started_at,
             written_at=time.time(),
-            state=state,
+            state=verdict.state.value,
             source=self._plan.ears.source.info.name,
             engine=engine.engine,
             model=engine.model,
             engine_state=self._engine_state(),
             first_sample_after_seconds=self._after_start(crew.clock.first_sample_monotonic),
             engine_ready_after_seconds=self._after_start(crew.transcriber.ready_monotonic),
-            trouble=self._trouble(deaf_seconds),
+            trouble=verdict.trouble,
             heard_seconds=heard.frames * FRAME_MS / 1000,
             speech_seconds=heard.speech_frames * FRAME_MS / 1000,
             level=heard.level,
@@ -113,7 +130,12 @@ class StatusReporter:
             gaps=heard.gaps + recorder.lost_stretches,
             gap_seconds=samples_to_seconds(heard.gap_samples + recorder.lost_samples),
             counters=self._counters(),
-            deaf_seconds=deaf_seconds,
+            deaf_seconds=self._silent_seconds(now) if verdict.state is State.DEAF else 0.0,
+            reasons=verdict.reasons,
+            muted=self._plan.ears.muted(),
+            capture=_capture_status(report, now),
+            watchdog=self._watchdog(),
+            signs_of_life={sign.thread: round(sign.age_seconds, 3) for sign in signs_of(self._daemon, now)},
         )
 
     def _counters(self) -> dict[str, int]:
@@ -130,25 +152,14 @@ class StatusReporter:
             "writer_retries": crew.writer.retries,
         }
 
-    def _state(self) -> str:
-        if self._daemon.stopping:
-            return "stopping"
-        listener = self._daemon.crew.listener
-        if self._hears(listener):
-            return "hearing"
-        young = self._monotonic() - self._started_monotonic < DEAF_SECONDS
-        return "starting" if young and not listener.counters.frames else "deaf"
-
-    def _hears(self, listener: "Listener") -> bool:
-        source = self._plan.ears.source
-        if not source.info.paced:
-            return listener.alive
-        return listener.counters.frames > 0 and self._silent_seconds() < DEAF_SECONDS
-
-    def _silent_seconds(self) -> float:
+    def _silent_seconds(self, now: float) -> float:
         """Return how long nothing has been written into the ring (or since it was made)."""
         _, last_write = self._plan.ears.ring.mark()
-        return self._monotonic() - last_write
+        return now - last_write
+
+    def _watchdog(self) -> WatchdogStatus:
+        watchdog = self._watch.watchdog
+        return WatchdogStatus(watchdog.period_seconds, watchdog.pings.sent, watchdog.pings.withheld)
 
     def _after_start(self, monotonic_seconds: float | None) -> float | None:
         """Return a moment as seconds since the start of this process."""
@@ -160,13 +171,23 @@ class StatusReporter:
             return "failed"
         return "loading" if transcriber.ready_monotonic is None else "ready"
 
-    def _trouble(self, deaf_seconds: float) -> str:
-        crew = self._daemon.crew
-        if crew.writer.trouble:
-            return crew.writer.trouble
-        if crew.transcriber.engine_error is not None:
-            return str(crew.transcriber.engine_error)
-        return f"No audio has arrived for {deaf_seconds:.0f} s." if deaf_seconds else ""
+
+def _capture_status(report: CaptureReport, now: float) -> CaptureStatus:
+    next_attempt = report.next_attempt
+    return CaptureStatus(
+        state=report.state.value,
+        for_seconds=round(max(0.0, now - report.since), 3),
+        source=report.source,
+        moved=report.moved,
+        server=report.server.value,
+        call=report.call,
+        attempts=report.attempts,
+        next_attempt_seconds=None if next_attempt is None else round(max(0.0, next_attempt - now), 3),
+        recoveries=report.recoveries,
+        rate_ratio=report.rate_ratio,
+        zero_seconds=report.zero_seconds,
+        level_peak=report.level_peak,
+    )
 
 
 def process_began() -> float:

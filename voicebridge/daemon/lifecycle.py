@@ -4,9 +4,13 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from threading import Event as Flag
+from typing import NoReturn
 
+from voicebridge.daemon import last_words
+from voicebridge.daemon.messages import STUCK_LEAVING, log_event
+from voicebridge.daemon.systemd import notify, status
 from voicebridge.domain.errors import ExitCode, StoreError, VoicebridgeError
 from voicebridge.domain.events import EngineFailed, Event
 from voicebridge.domain.ports import Source
@@ -23,17 +27,28 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25
 STUCK_WRITE_SECONDS = 2.0
+LAST_RESORT_SECONDS = 2.0
+"""After that a process that leaves because it is stuck, and is stuck in leaving too, is ended from outside Python."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long an orderly stop waits for each part, in seconds."""
+    """How long an orderly stop waits for each part, in seconds; together below the unit's TimeoutStopSec of 45."""
 
-    listener_seconds: float = 5.0
+    source_seconds: float = 2.0
+    """What `Source.stop` promises; it is asked twice."""
+    listener_seconds: float = 4.0
     decode_seconds: float = 10.0
     """Then the attempt is given back and the utterance stays pending."""
     keeper_seconds: float = 1.0
-    writer_seconds: float = 20.0
+    writer_seconds: float = 16.0
+    close_seconds: float = 5.0
+    """The last commit, which waits for a locked database as long as `store.busy_timeout_ms` says; by default this."""
+
+    @property
+    def total_seconds(self) -> float:
+        """The longest that an orderly stop takes."""
+        return self.source_seconds + sum(float(seconds) for seconds in astuple(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +64,19 @@ class Crew:
     events: EventStream
     announced: Subscription
     """What was published since before the source was started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Onlooker:
+    """A thread besides the crew whose signs of life are watched.
+
+    ``last_sign`` returns CLOCK_MONOTONIC of the last one, or None while it does not run. One that is not ``vital`` only
+    degrades.
+    """
+
+    thread: str
+    last_sign: Callable[[], float | None]
+    vital: bool = True
 
 
 class KeeperThread(Worker):
@@ -72,8 +100,11 @@ class Daemon:
         self.crew = crew
         self._over = over
         self._engine_required = engine_required
-        self._patience = patience or Patience()
+        self.patience = patience or Patience()
         self._keeper: KeeperThread | None = None
+        self._followed: float | None = None
+        self.onlookers = [Onlooker("main", lambda: self._followed)]
+        """Whose signs of life are watched besides those of the crew; to be added to before ``start``."""
         self.stop_requested = False
         self.stopping = False
 
@@ -93,10 +124,12 @@ class Daemon:
         """Hand each event to ``on_event`` until it is over, or for so many seconds."""
         deadline = time.monotonic() + seconds if seconds is not None else float("inf")
         while not self._is_over() and (now := time.monotonic()) < deadline:
+            self._followed = now
             event = self.crew.announced.get(min(POLL_SECONDS, deadline - now))
             if event is not None:
                 self._heed(event)
                 on_event(event)
+        self._followed = None
         self._blame(self.crew.source.error())
 
     def stop(self, on_event: Callable[[Event], None]) -> None:
@@ -106,14 +139,14 @@ class Daemon:
         crew.listener.expect_stop()
         crew.source.stop()
         crew.listener.stop()
-        if not crew.listener.join(self._patience.listener_seconds):
-            logger.error("the listener did not end within %g s", self._patience.listener_seconds)
+        if not crew.listener.join(self.patience.listener_seconds):
+            logger.error("the listener did not end within %g s", self.patience.listener_seconds)
         crew.transcriber.stop()
-        if not crew.transcriber.join(self._patience.decode_seconds):
+        if not crew.transcriber.join(self.patience.decode_seconds):
             self._return_attempt()
         if self._keeper is not None:
             self._keeper.stop()
-            self._keeper.join(self._patience.keeper_seconds)
+            self._keeper.join(self.patience.keeper_seconds)
         try:
             self._hand_on_what_is_left(on_event)  # what they have to note can still be committed
         finally:
@@ -121,10 +154,17 @@ class Daemon:
         self._hand_on_what_is_left(on_event)
         crew.events.close()
 
-    def leave_stuck(self, what: str) -> None:
-        """Leave at once because a call that cannot be cancelled is stuck; what is queued is stored first."""
-        logger.critical("%s; leaving with status %d, to be started again", what, ExitCode.STUCK)
+    def leave_stuck(self, what: str) -> NoReturn:
+        """Leave at once because a call that cannot be cancelled is stuck; what is queued is stored first.
+
+        The audio of an open utterance is in the spool, but for its last second. The journal is shown where each thread
+        stands. It ends within four seconds, whatever hangs.
+        """
+        last_words.end_within(STUCK_WRITE_SECONDS + LAST_RESORT_SECONDS)
+        log_event(logger, STUCK_LEAVING, reason=what.rstrip("."), status=int(ExitCode.STUCK))
+        notify(status(f"Leaving, to be started again: {what}"))
         self.crew.writer.drain(STUCK_WRITE_SECONDS)
+        last_words.tell_where_threads_stand()
         # Not sys.exit: interpreter shutdown would wait for the stuck thread or call into the stuck library.
         os._exit(ExitCode.STUCK)
 
@@ -172,7 +212,7 @@ class Daemon:
         writer = self.crew.writer
         given_up = writer.given_up
         writer.stop()
-        ended = writer.join(self._patience.writer_seconds)
+        ended = writer.join(self.patience.writer_seconds)
         left = writer.queued_jobs + self.crew.recorder.held_tasks + writer.given_up - given_up
         if writer.failure is not None or (ended and not left):
             return

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 from voicebridge.domain.events import (
     CaptureChanged,
+    DeviceMoved,
     EngineFailed,
     EngineReady,
     Event,
     GapNoted,
+    MuteChanged,
+    SettingsReloaded,
     StoreChanged,
     UtteranceSettled,
     UtteranceStored,
@@ -78,7 +81,12 @@ UTTERANCE_FAILED = Message(
 GAP = Message("gap", "cb7e3fcb061c46799b029946a377b9fa", logging.WARNING, "Gap of {seconds:.3f} s: {reason}")
 CAPTURE_BEGAN = Message("capture_began", "d0c1f2a64e0b4b0c8d2f1a77f7a3f1d5", logging.INFO, "{detail}")
 CAPTURE_LOST = Message("capture_lost", "b36b878d58bd4e1a86593cdb510e9088", logging.WARNING, "Deaf: {detail}")
-CAPTURE_BACK = Message("capture_back", "c3c1e598c5d5487a9402c72c84e83b3f", logging.INFO, "Hearing again: {detail}")
+CAPTURE_BACK = Message(
+    "capture_back",
+    "c3c1e598c5d5487a9402c72c84e83b3f",
+    logging.INFO,
+    "Hearing again after {lost_seconds:.1f} s: {detail}",
+)
 ENGINE_READY = Message(
     "engine_ready",
     "97e0351af52544f08baa2df28fd153a4",
@@ -109,6 +117,102 @@ STORE_RECOVERED = Message(
     logging.WARNING,
     "The store takes again what it is given: {detail}",
 )
+DEVICE_MOVED = Message(
+    "device_moved",
+    "b17f2e220c49438fa4810ff0379711ac",
+    logging.WARNING,
+    "The sound server moved the stream from {wanted} to {source}: {detail}",
+)
+DIGITAL_SILENCE = Message(
+    "digital_silence",
+    "ccdb14dcfbce448b80d04cc83cf58a52",
+    logging.WARNING,
+    "Nothing but zeros comes from {source}: it may be muted or unplugged at its socket",
+)
+SOUND_AGAIN = Message(
+    "sound_again",
+    "b11b6fe7aaf648b6bb52678a5d8b80ea",
+    logging.INFO,
+    "{source} delivers more than zeros again",
+)
+MUTED = Message(
+    "muted",
+    "49602686216d4e2a9de970f9ce94d801",
+    logging.WARNING,
+    "Muted by {by}: silence is stored in place of what the microphone hears",
+)
+UNMUTED = Message(
+    "unmuted",
+    "29802782d2294e8b9f07cf1f65328a46",
+    logging.WARNING,
+    "Unmuted by {by}: what the microphone hears is stored again",
+)
+RELOADED = Message(
+    "reloaded",
+    "c49283b0d3744a32812b937374ce7542",
+    logging.INFO,
+    "Settings read again; in force: {applied}; only after a restart: {needs_restart}",
+)
+RELOAD_REFUSED = Message(
+    "reload_refused",
+    "55eb1d35735a41308c371062931c50b2",
+    logging.ERROR,
+    "The settings were not taken, the old ones stay in force: {detail}",
+)
+WATCHDOG_WITHHELD = Message(
+    "watchdog_withheld",
+    "e435d58f62704eceb98cc7e243c14dc1",
+    logging.ERROR,
+    "The watchdog is not fed, and systemd starts this process again in {period:.0f} s at most: {reason}",
+)
+WATCHDOG_RESUMED = Message(
+    "watchdog_resumed",
+    "ecc3fa35e341418da7fe4a396ef2cb6b",
+    logging.WARNING,
+    "The watchdog is fed again after {seconds:.0f} s",
+)
+STUCK_LEAVING = Message(
+    "stuck_leaving",
+    "344ba3176b1b47659c082c16151a5b83",
+    logging.CRITICAL,
+    "{reason}; leaving with status {status}, to be started again",
+)
+RESERVE_GIVEN_UP = Message(
+    "reserve_given_up",
+    "68bb70859ea74b8f981ce0465be8db1f",
+    logging.ERROR,
+    "The disk is full: the reserve was given up so that the database can go on. {detail}",
+)
+RESERVE_BACK = Message(
+    "reserve_back",
+    "db02f3df23fa4e1ba84ae63c57131d9b",
+    logging.INFO,
+    "There is room on the disk again: the reserve is kept again. {detail}",
+)
+DATABASE_SET_ASIDE = Message(
+    "database_set_aside",
+    "5a8a1e1339034c77895e91906c620fca",
+    logging.ERROR,
+    "The database was damaged and is set aside as {path}; a new one was begun. {detail}",
+)
+AUDIO_DROPPED = Message(
+    "audio_dropped",
+    "967b88fe29364a7eb23f3be612a330d1",
+    logging.WARNING,
+    "Audio was deleted to stay within store.max_bytes: {detail}",
+)
+BACKUP_MADE = Message(
+    "backup_made",
+    "cd68aef5c8b646afaa3a6dfe3540db6e",
+    logging.INFO,
+    "A backup was made: {path}",
+)
+BACKUP_FAILED = Message(
+    "backup_failed",
+    "8111fb58d2a54b3893d9655ca7509563",
+    logging.ERROR,
+    "No backup could be made: {detail}",
+)
 
 CATALOGUE = (
     STARTED,
@@ -128,6 +232,22 @@ CATALOGUE = (
     ENGINE_FALLBACK,
     STORE_ALARM,
     STORE_RECOVERED,
+    DEVICE_MOVED,
+    DIGITAL_SILENCE,
+    SOUND_AGAIN,
+    MUTED,
+    UNMUTED,
+    RELOADED,
+    RELOAD_REFUSED,
+    WATCHDOG_WITHHELD,
+    WATCHDOG_RESUMED,
+    STUCK_LEAVING,
+    RESERVE_GIVEN_UP,
+    RESERVE_BACK,
+    DATABASE_SET_ASIDE,
+    AUDIO_DROPPED,
+    BACKUP_MADE,
+    BACKUP_FAILED,
 )
 _OF_STATUS = {
     Status.DONE: UTTERANCE_DONE,
@@ -178,13 +298,16 @@ def log_announced(logger: logging.Logger, event: Event) -> None:
             bounds = {"start_sample": gap.span.start, "end_sample": gap.span.end}
             log_event(logger, GAP, None, seconds=gap.span.seconds, reason=gap.reason.value, **bounds)
         case CaptureChanged(_, source, detail):
-            log_event(logger, capture_message(event), source=source, detail=detail)
+            lost_seconds = event.lost_seconds
+            log_event(logger, capture_message(event), source=source, detail=detail, lost_seconds=lost_seconds)
         case EngineReady(engine, model, load_ms):
             log_event(logger, ENGINE_READY, engine=engine, model=model, load_ms=load_ms)
         case EngineFailed(engine, detail):
             log_event(logger, ENGINE_FAILED, engine=engine, detail=detail)
         case StoreChanged(working, detail):
             log_event(logger, STORE_RECOVERED if working else STORE_ALARM, detail=detail)
+        case DeviceMoved() | MuteChanged() | SettingsReloaded():
+            _log_change(logger, event)
 
 
 def capture_message(event: CaptureChanged) -> Message:
@@ -192,6 +315,24 @@ def capture_message(event: CaptureChanged) -> Message:
     if not event.hearing:
         return CAPTURE_LOST
     return CAPTURE_BEGAN if event.first else CAPTURE_BACK
+
+
+def _log_change(logger: logging.Logger, event: DeviceMoved | MuteChanged | SettingsReloaded) -> None:
+    match event:
+        case DeviceMoved(source, wanted, detail):
+            log_event(logger, DEVICE_MOVED, source=source, wanted=wanted, detail=detail)
+        case MuteChanged(muted, by):
+            log_event(logger, MUTED if muted else UNMUTED, by=by)
+        case SettingsReloaded():
+            _log_reloaded(logger, event)
+
+
+def _log_reloaded(logger: logging.Logger, event: SettingsReloaded) -> None:
+    if event.refused:
+        log_event(logger, RELOAD_REFUSED, detail=event.refused)
+        return
+    named = {"applied": event.applied, "needs_restart": event.needs_restart}
+    log_event(logger, RELOADED, None, **{name: ", ".join(keys) or "none" for name, keys in named.items()})
 
 
 def _settled(record: UtteranceRecord) -> dict[str, object]:

@@ -5,26 +5,38 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicebridge.daemon.assembly import Ears, Plan, SourceMaker, build_crew, choose_engine
+from voicebridge.daemon.systemd import extend_timeout, notify, status
 from voicebridge.domain.errors import ExitCode, VoicebridgeError
-from voicebridge.domain.events import CaptureChanged, EngineFailed, EngineReady, Event, StoreChanged
+from voicebridge.domain.events import (
+    CaptureChanged,
+    DeviceMoved,
+    EngineFailed,
+    EngineReady,
+    Event,
+    MuteChanged,
+    SettingsReloaded,
+    StoreChanged,
+)
 from voicebridge.domain.ports import Engine, Source
-from voicebridge.domain.text import printable
 from voicebridge.domain.units import FRAME_MS, seconds_to_samples
 from voicebridge.settings import Settings, paths
 
 if TYPE_CHECKING:
     from voicebridge.daemon.lifecycle import Daemon
     from voicebridge.daemon.notebook import Notebook
+    from voicebridge.daemon.watch import Watch
     from voicebridge.pipeline.store_writer import StoreWriter
 
 logger = logging.getLogger(__name__)
 
 HOUSEKEEPING_SECONDS = 30.0
+START_SECONDS = 300.0
+"""Asked of systemd for a start that is slow: a migration of a large database, or thousands of files in the spool."""
 EVENTS_HELD = 4096
 """Announcements that may wait for a slow reader (a stopped terminal) before the oldest are dropped."""
 
@@ -42,6 +54,8 @@ class Orders:
     """Decode with this engine instead of the one that the settings name (for benches)."""
     housekeeping: Callable[[], None] = lambda: None
     """Called by the health keeper every half minute."""
+    reread: Callable[[], Settings] | None = None
+    """Reads the settings again as they were read at the start. Raises SettingsError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +117,7 @@ def _hear(orders: Orders, ears: Ears, on_event: Callable[[Event], None], on_star
     from voicebridge.daemon.notebook import open_notebook
 
     engine, reason = (orders.engine, "an engine was given") if orders.engine else choose_engine(orders.settings)
+    notify(extend_timeout(START_SECONDS), status("Starting: putting the store in order"))
     notebook = open_notebook(orders.settings, orders.state, ears.source.info.name)
     daemon = None
     try:
@@ -140,29 +155,60 @@ def _daemon(plan: Plan) -> "Daemon":
 
 def _run(orders: Orders, plan: Plan, daemon: "Daemon", on_event: Callable[[Event], None]) -> None:
     from voicebridge.daemon.duties import StatusReporter, duties
-    from voicebridge.daemon.systemd import notify
+    from voicebridge.daemon.watch import StatusLine
     from voicebridge.health.keeper import Duty, Keeper
 
-    reporter = StatusReporter(daemon, plan, orders.state)
+    watch, line = _watch(daemon, plan), StatusLine()
+    reporter = StatusReporter(watch, orders.state, line)
+    outage = Outage()
 
     def announce(event: Event) -> None:
+        event = outage.measured(event, plan.ears.source.report().last_block)
         _note(plan, daemon.crew.writer, event)
         on_event(event)
 
     _tell_recovery(plan, daemon.crew.writer)
-    daemon.start(
-        Keeper((*duties(daemon, plan, reporter), Duty(HOUSEKEEPING_SECONDS, orders.housekeeping)), time.monotonic)
-    )
+    keeper = Keeper((*duties(watch, reporter), Duty(HOUSEKEEPING_SECONDS, orders.housekeeping)), time.monotonic)
+    daemon.start(keeper)
     # Settings, store and capture supervisor run; whether a model is loaded and something is heard comes later.
-    notify("READY=1", f"STATUS=Hearing {printable(plan.ears.source.info.name)}")
+    line.note(first := reporter.line())
+    notify("READY=1", status(first))
     try:
         daemon.follow(announce, orders.seconds)
     finally:
-        notify("STOPPING=1")
+        notify("STOPPING=1", extend_timeout(daemon.patience.total_seconds), status("Stopping"))
         try:
             daemon.stop(announce)
         finally:
             reporter.close()
+
+
+def _watch(daemon: "Daemon", plan: Plan) -> "Watch":
+    from voicebridge.daemon.systemd import watchdog_seconds
+    from voicebridge.daemon.watch import Watch
+    from voicebridge.daemon.watchdog import Watchdog
+
+    return Watch(daemon, plan, Watchdog(watchdog_seconds()))
+
+
+class Outage:
+    """Measures how long capture was lost."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._since: float | None = None
+
+    def measured(self, event: Event, last_block: float | None) -> Event:
+        """Return the event, with the time lost if it is a return from a loss; ``last_block`` is when one came last."""
+        if not isinstance(event, CaptureChanged) or event.lost_seconds is not None:
+            return event
+        now = self._monotonic()
+        if not event.hearing:
+            if self._since is None:
+                self._since = now if last_block is None else min(last_block, now)
+            return event
+        since, self._since = self._since, None
+        return event if since is None else replace(event, lost_seconds=now - since)
 
 
 def _tell_recovery(plan: Plan, writer: "StoreWriter") -> None:
@@ -191,3 +237,10 @@ def _note(plan: Plan, writer: "StoreWriter", event: Event) -> None:
             writer.offer(lambda: log.add_event("engine_failed", f"{engine}: {detail}"))
         case StoreChanged(working, detail):
             writer.offer(lambda: log.add_event("store_recovered" if working else "store_alarm", detail))
+        case DeviceMoved(source, wanted, detail):
+            writer.offer(lambda: log.add_event("device_moved", f"{wanted} to {source}: {detail}"))
+        case MuteChanged(muted, by):
+            writer.offer(lambda: log.add_event("muted" if muted else "unmuted", by))
+        case SettingsReloaded(applied, needs_restart, refused):
+            told = refused or f"in force: {', '.join(applied)}; after a restart: {', '.join(needs_restart)}"
+            writer.offer(lambda: log.add_event("reload_refused" if refused else "reloaded", told))

@@ -44,6 +44,8 @@ class CaptureReport:
     """When it came into this state."""
     sign: float
     """When its supervisor last gave a sign of life."""
+    watch_sign: float | None = None
+    """When the thread that asks the sound server last gave a sign of life; None where there is none."""
     call: str = ""
     """The call into the sound library that is under way (``open`` or ``teardown``), or nothing."""
     call_began: float | None = None
@@ -54,6 +56,8 @@ class CaptureReport:
     recoveries: int = 0
     """How often it was heard again after a loss."""
     server: SoundServer = SoundServer.UNKNOWN
+    server_since: float | None = None
+    """When the sound server came into this state, as far as it was asked."""
     source: str = ""
     """What is really heard, as the sound server names it; the device's name where it cannot be asked."""
     moved: bool = False

@@ -3,13 +3,46 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-SCHEMA = 1
+from voicebridge.health.probes import Reason
+
+SCHEMA = 2
 FILE_MODE = 0o600
 """Of the owner only, like everything else: it names the source."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureStatus:
+    """How the source is (voicebridge.domain.capture.CaptureReport), with ages instead of moments, in seconds."""
+
+    state: str = ""
+    for_seconds: float = 0.0
+    """How long it has been in this state."""
+    source: str = ""
+    """What is really heard."""
+    moved: bool = False
+    server: str = "unknown"
+    call: str = ""
+    """The call into the sound library that is under way."""
+    attempts: int = 0
+    next_attempt_seconds: float | None = None
+    recoveries: int = 0
+    rate_ratio: float | None = None
+    zero_seconds: float = 0.0
+    level_peak: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WatchdogStatus:
+    """What systemd's watchdog was told."""
+
+    period_seconds: float | None = None
+    """None when nobody watches."""
+    pings: int = 0
+    withheld: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +54,9 @@ class Status:
     started_at: float
     written_at: float
     state: str
-    """``starting``, ``hearing``, ``deaf`` or ``stopping``."""
+    """``starting``, ``hearing``, ``degraded``, ``deaf`` or ``stopping`` (voicebridge.health.probes.State)."""
     source: str
+    """What is to be heard; what really is stands in ``capture``."""
     engine: str
     model: str
     engine_state: str
@@ -49,7 +83,31 @@ class Status:
     """How often each bound was reached, by its name (docs/architecture.md, Bounds)."""
     deaf_seconds: float = 0.0
     """How long no sample has arrived, while the state is ``deaf``; that outage is not among the gaps yet."""
+    reasons: Sequence[Reason] = ()
+    """What is to be known, the gravest first: code, sentence, advice, and whether it degrades."""
+    muted: bool = False
+    capture: CaptureStatus = CaptureStatus()
+    watchdog: WatchdogStatus = WatchdogStatus()
+    signs_of_life: Mapping[str, float] = field(default_factory=dict)
+    """How long ago each thread gave one, in seconds."""
     schema: int = SCHEMA
+
+
+def status_line(status: Status) -> str:
+    """Return the one line for `systemctl status`: how it is, what it hears, what decodes, what waits."""
+    source = status.capture.source or status.source
+    parts = {
+        "hearing": [f"Hearing {source}"],
+        "degraded": [f"Degraded: {status.trouble}", f"hearing {source}"],
+        "deaf": [f"Deaf: {status.trouble}"],
+        "starting": [f"Starting, waiting for {source}"],
+        "stopping": ["Stopping"],
+    }[status.state]
+    parts += ["muted"] if status.muted else []
+    parts.append(f"{status.engine} {status.model} {status.engine_state}")
+    if status.waiting:
+        parts.append(f"{status.waiting} waiting ({status.backlog_seconds:.0f} s)")
+    return "; ".join(part.rstrip(".") for part in parts)
 
 
 class StatusFile:

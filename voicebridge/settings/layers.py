@@ -1,4 +1,4 @@
-"""Where values come from: defaults < system file < user file < environment < command line."""
+"""Where values come from: defaults < a service's own < system file < user file < environment < command line."""
 
 import hashlib
 import json
@@ -19,6 +19,9 @@ from voicebridge.settings.problems import complaint, shown, unknown_key, wrong_v
 from voicebridge.settings.schema import Settings
 
 DEFAULT = "default"
+SERVICE = "service"
+SERVICE_DEFAULTS = {"audio.retry": True, "engine.required": False}
+"""Where a service differs: it hears for months, and a microphone or a model may be missing for a while."""
 COMMAND_LINE = "command line"
 _ADVICE = "`voicebridge config template` shows every setting."
 
@@ -27,8 +30,8 @@ _ADVICE = "`voicebridge config template` shows every setting."
 class Loaded:
     """The settings in force and where each came from.
 
-    ``origins`` has every key: ``default``, ``FILE:LINE``, ``environment NAME`` or ``command line``. ``notices`` are
-    sentences about what was ignored.
+    ``origins`` has every key: ``default``, ``service``, ``FILE:LINE``, ``environment NAME`` or ``command line``.
+    ``notices`` are sentences about what was ignored.
     """
 
     settings: Settings
@@ -63,13 +66,17 @@ def load(
     environ: Mapping[str, str] = os.environ,
     *,
     system_config: Path = paths.SYSTEM_CONFIG,
+    service: bool = False,
 ) -> Loaded:
     """Read all layers and return the settings in force.
 
     ``config`` replaces the system's and the user's file and must exist. ``overrides`` are ``section.name=value``.
+    ``service`` puts a service's defaults over those of the schema.
     Raises SettingsError, which names every problem that was found, each with its key, value and origin.
     """
     layers = _Layers({}, {}, [])
+    for key, value in SERVICE_DEFAULTS.items() if service else ():
+        layers.put(key, value, SERVICE)
     for path, required in _files(config, environ, system_config):
         _put_file(layers, path, required)
     notices = _put_environment(layers, environ)

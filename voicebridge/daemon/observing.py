@@ -1,0 +1,86 @@
+"""How the daemon is observed: from the live parts to the plain data that the probes judge."""
+
+from voicebridge.daemon import assembly
+from voicebridge.daemon.assembly import Plan
+from voicebridge.daemon.lifecycle import Daemon
+from voicebridge.domain.units import samples_to_seconds
+from voicebridge.health.probes import Limits, Observation, Pipeline, Sign
+from voicebridge.settings import Settings
+
+LOAD_DEADLINE_SECONDS = 600.0
+"""The largest model takes well over a minute from a slow card; ten are a hang."""
+COMMIT_DEADLINE_SECONDS = 180.0
+"""One try of one commit or spool write. A lock ends a try after `store.busy_timeout_ms`, at most 60 s; a failing disk
+was seen to hold a write for 30 s at a time."""
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return where observations begin to be reasons."""
+    capture, health = settings.capture, settings.health
+    return Limits(
+        stall=capture.stall_seconds,
+        first_block=capture.first_block_seconds,
+        rate_tolerance=capture.rate_tolerance,
+        rate_window=capture.rate_window_seconds,
+        zero=health.zero_seconds,
+        sign_of_life=health.sign_of_life_seconds,
+        listener_lag=health.listener_lag_seconds,
+        decode=settings.engine.decode_deadline_seconds,
+        load=LOAD_DEADLINE_SECONDS,
+        commit=COMMIT_DEADLINE_SECONDS,
+    )
+
+
+def observe(daemon: Daemon, plan: Plan, began: float, now: float) -> Observation:
+    """Return how everything is at ``now`` (CLOCK_MONOTONIC); ``began`` is when the daemon was built. Never waits."""
+    settings, source = plan.in_force, plan.ears.source
+    report = source.report()
+    _, last_write = plan.ears.ring.mark()
+    return Observation(
+        now=now,
+        uptime_seconds=now - began,
+        capture=report,
+        limits=limits_of(settings),
+        paced=source.info.paced,
+        heard=daemon.crew.listener.counters.frames > 0,
+        silent_seconds=now - last_write,
+        capture_stuck=assembly.capture_stuck(report, settings, now),
+        pipeline=_pipeline(daemon, now),
+        signs=signs_of(daemon, now),
+        muted=plan.ears.muted(),
+        stopping=daemon.stopping,
+    )
+
+
+def signs_of(daemon: Daemon, now: float) -> tuple[Sign, ...]:
+    """Return the signs of life of the threads that run, those inside a call with its own deadline excused."""
+    crew = daemon.crew
+    decoding = crew.transcriber.decode_age_seconds(now) > 0 or crew.transcriber.load_age_seconds(now) > 0
+    workers = (
+        ("listener", crew.listener, False),
+        ("transcriber", crew.transcriber, decoding),
+        ("store-writer", crew.writer, crew.writer.try_age_seconds(now) > 0),
+    )
+    signs = [
+        Sign(name, now - worker.last_sign_monotonic, excused=excused)
+        for name, worker, excused in workers
+        if worker.alive and worker.last_sign_monotonic is not None
+    ]
+    for onlooker in daemon.onlookers:
+        last = onlooker.last_sign()
+        if last is not None:
+            signs.append(Sign(onlooker.thread, now - last, onlooker.vital))
+    return tuple(signs)
+
+
+def _pipeline(daemon: Daemon, now: float) -> Pipeline:
+    crew = daemon.crew
+    return Pipeline(
+        listening=crew.listener.alive,
+        lag_seconds=samples_to_seconds(crew.listener.lag_samples),
+        decode_seconds=crew.transcriber.decode_age_seconds(now),
+        load_seconds=crew.transcriber.load_age_seconds(now),
+        commit_seconds=crew.writer.try_age_seconds(now),
+        store_trouble=crew.writer.trouble or "",
+        engine_error=str(crew.transcriber.engine_error or ""),
+    )

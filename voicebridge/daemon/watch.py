@@ -1,0 +1,91 @@
+"""The watch over the daemon: judges how it is, pings or withholds, tells systemd and the journal what changes."""
+
+import logging
+import re
+import time
+from collections.abc import Callable
+
+from voicebridge.daemon.assembly import Plan
+from voicebridge.daemon.lifecycle import Daemon
+from voicebridge.daemon.messages import DIGITAL_SILENCE, SOUND_AGAIN, log_event
+from voicebridge.daemon.observing import observe
+from voicebridge.daemon.systemd import Notify, notify, status
+from voicebridge.daemon.watchdog import PINGS_PER_PERIOD, Watchdog
+from voicebridge.health.probes import Verdict, judge
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+WORDS_SECONDS = 2.0
+"""systemd is told no more often than this."""
+NUMBERS_SECONDS = 10.0
+"""Nor more often than this when only numbers in the line have changed."""
+
+
+class Watch:
+    """Looks at intervals; used by the health keeper's thread. ``verdict`` may be asked by any."""
+
+    def __init__(
+        self, daemon: Daemon, plan: Plan, watchdog: Watchdog, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.daemon = daemon
+        self.plan = plan
+        self.watchdog = watchdog
+        self.monotonic = monotonic
+        self.began = monotonic()
+        self._silence = False
+
+    @property
+    def every_seconds(self) -> float:
+        """How often it is to look: often enough for a short watchdog."""
+        period = self.watchdog.period_seconds
+        return LOOK_SECONDS if period is None else min(LOOK_SECONDS, period / (2 * PINGS_PER_PERIOD))
+
+    def verdict(self) -> Verdict:
+        """Return how the daemon is now."""
+        return judge(observe(self.daemon, self.plan, self.began, self.monotonic()))
+
+    def look(self) -> None:
+        """Judge, and act on it."""
+        verdict = self.verdict()
+        self.watchdog.heed(verdict, self.monotonic())
+        self._tell_silence(verdict)
+
+    def _tell_silence(self, verdict: Verdict) -> None:
+        """Log, and keep as an event, when digital silence has lasted and when it is over."""
+        silence = verdict.has(DIGITAL_SILENCE.event)
+        if silence is self._silence or self.daemon.stopping:
+            return
+        self._silence = silence
+        message = DIGITAL_SILENCE if silence else SOUND_AGAIN
+        source = self.plan.ears.source.info.name
+        log_event(logger, message, source=source)
+        log = self.plan.notebook.shelf.log
+        self.daemon.crew.writer.offer(lambda: log.add_event(message.event, source))
+
+
+class StatusLine:
+    """Tells systemd the one line, when it has changed; one in which only numbers changed waits longer."""
+
+    def __init__(self, send: Notify = notify, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._send = send
+        self._monotonic = monotonic
+        self._said = ""
+        self._at = float("-inf")
+
+    def say(self, line: str) -> None:
+        """Tell it, if it is time."""
+        only_numbers = _words(line) == _words(self._said)
+        pause_seconds = NUMBERS_SECONDS if only_numbers else WORDS_SECONDS
+        if line == self._said or self._monotonic() - self._at < pause_seconds:
+            return
+        self._send(status(line))
+        self.note(line)
+
+    def note(self, line: str) -> None:
+        """Remember a line that was told together with something else."""
+        self._said, self._at = line, self._monotonic()
+
+
+def _words(line: str) -> str:
+    return re.sub(r"[0-9.]+", "#", line)

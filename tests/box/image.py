@@ -15,13 +15,12 @@ BUILD = ROOT / "build" / "box"
 MIRROR = "http://deb.debian.org/debian"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 """Those of this machine: behind a proxy that signs for others, its authority is here and not in Debian's package."""
-PACKAGES = (
-    "systemd systemd-sysv libpam-systemd dbus adduser ca-certificates procps psmisc iproute2 util-linux mount less sudo "
-    "python3 python3-venv python3-dev gcc libc6-dev pkg-config libsystemd-dev "
-    "libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils espeak-ng sqlite3 strace"
-).split()
+PACKAGES = """
+systemd systemd-sysv libpam-systemd dbus adduser ca-certificates procps psmisc iproute2 util-linux mount less sudo
+python3 python3-venv python3-dev gcc libc6-dev pkg-config libsystemd-dev
+libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils espeak-ng sqlite3 strace polkitd
+"""
 """A small server with what the installer would fetch, so that a run needs no package from the network."""
-ONLY = {"bookworm": ["polkitd"], "trixie": ["polkitd"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Image:
     @property
     def packages(self) -> list[str]:
         """What is installed in it."""
-        return [*PACKAGES, *ONLY.get(self.suite, [])]
+        return PACKAGES.split()
 
     @property
     def path(self) -> Path:

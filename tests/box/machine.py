@@ -4,12 +4,12 @@ systemd-nspawn with --register=no and --keep-unit needs neither a running machin
 the container's namespaces with nsenter; they have the network, CLOCK_MONOTONIC and the cores of this machine.
 """
 
+import itertools
 import json
 import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +26,7 @@ RUNS = BUILD / "runs"
 LEGACY_CGROUPS = "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"
 """systemd 256 and later refuses version 1 control groups unless this stands in its (the container's) command line."""
 _pause = threading.Event()
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ class Box:
         """``binds`` are folders of this machine to be seen inside, read-only, by their place inside."""
         sweep()
         self.image = image
-        RUNS.mkdir(parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{name}-{os.getpid()}-", dir=RUNS))
+        self._folder = RUNS / f"{name}-{os.getpid()}-{next(_numbers)}"
+        self._folder.mkdir(parents=True)
         self._binds = {"/srv/tools": ROOT / "tests/box/tools", **(binds or {})}
         self._nspawn: subprocess.Popen[bytes] | None = None
         self.leader = 0

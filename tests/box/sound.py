@@ -129,5 +129,7 @@ def speech_wav(path: Path, pieces: int, seed: int, pause_seconds: float = 1.2) -
     from voicebridge_bench.playlist import Piece, write_playlist
     from voicebridge_bench.speech_corpus import commands
 
-    placed = write_playlist(path, [Piece(clip.text, clip.samples) for clip in commands(pieces, seed=seed)], pause_seconds)
+    placed = write_playlist(
+        path, [Piece(clip.text, clip.samples) for clip in commands(pieces, seed=seed)], pause_seconds
+    )
     return placed[-1].span.end + int(pause_seconds * 16_000)

@@ -16,10 +16,12 @@ BUILDERS = ("setuptools", "wheel", "hatchling", "pip")
 
 def wheels(suite: str) -> Path:
     """Return the folder with everything that pip needs on a release; downloads it first where it is not there yet."""
-    lock, project = ROOT / "requirements/test.lock", ROOT / "pyproject.toml"
-    recipe = lock.read_bytes() + project.read_bytes() + " ".join(BUILDERS).encode()
+    lock = ROOT / "requirements/test.lock"
+    recipe = lock.read_bytes() + " ".join([*BUILDERS, *_needs()]).encode()
     folder = BUILD / "wheels" / f"{suite}-{hashlib.sha256(recipe).hexdigest()[:12]}"
     if not folder.is_dir():
+        for old in folder.parent.glob(f"{suite}-*"):
+            shutil.rmtree(old)
         partial = folder.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)

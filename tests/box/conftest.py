@@ -1,0 +1,92 @@
+"""Fixtures of the system suite. Collected only by tests/box/run, which says in which form."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.box.figures import Figures
+from tests.box.image import BUILD, Image
+from tests.box.machine import Box
+from tests.box.service import Service
+from tests.box.sound import Sound, speech_wav
+from tests.box.wheels import wheels
+
+FORM = os.environ.get("VOICEBRIDGE_BOX", "")
+collect_ignore_glob = [] if FORM else ["test_*.py"]
+SPEECH = "/srv/speech.wav"
+
+
+class BoxMaker(Protocol):
+    """Boots a bare box of a release when it is entered."""
+
+    def __call__(self, suite: str) -> Box: ...
+
+
+@pytest.fixture(scope="session")
+def figures() -> Figures:
+    return _figures
+
+
+_figures = Figures(FORM == "full")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _figures.taken:
+        _figures.write(BUILD, session.testsfailed)
+
+
+@pytest.fixture
+def new_box() -> BoxMaker:
+    """A bare box with the wheels, to be entered with ``with``."""
+    return lambda suite: Box(Image(suite), suite, {"/srv/wheels": wheels(suite)})
+
+
+@pytest.fixture(scope="session")
+def installed(figures: Figures, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Sound]]:
+    """The one box of all tests of faults: Debian 12 with sound server and service."""
+    with Box(Image("bookworm"), "faults", {"/srv/wheels": wheels("bookworm")}) as box:
+        sound, service = Sound(box), Service(box)
+        sound.install()
+        seconds = service.install()
+        figures.note("install on Debian 12", 1, f"{seconds:.0f} s", "ready and hearing", passed=True)
+        speech = tmp_path_factory.mktemp("speech") / "speech.wav"
+        speech_wav(speech, 12, seed=5)
+        box.put(speech, SPEECH)
+        service.put_right()
+        yield service, sound
+
+
+@pytest.fixture
+def service(installed: tuple[Service, Sound], request: pytest.FixtureRequest) -> Iterator[Service]:
+    """The service, hearing; it is put right again afterwards."""
+    service, sound = installed
+    if not (service.active and sound.pactl("info", check=False)):
+        sound.put_right()
+        service.put_right()
+    service.wait_hearing()
+    yield service
+    sound.hush()
+    if request.session.testsfailed or service.box.exists("/run/systemd/system/voicebridge.service.d"):
+        _put_all_right(service, sound)
+
+
+@pytest.fixture
+def sound(installed: tuple[Service, Sound]) -> Sound:
+    """The sound server of the box."""
+    return installed[1]
+
+
+@pytest.fixture
+def speech(installed: tuple[Service, Sound], service: Service) -> Iterator[Path]:
+    """Somebody speaks without end: commands with pauses of 1.2 s."""
+    installed[1].loop(SPEECH)
+    yield Path(SPEECH)
+    installed[1].hush()
+
+
+def _put_all_right(service: Service, sound: Sound) -> None:
+    sound.put_right()
+    service.put_right()

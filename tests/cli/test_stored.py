@@ -80,6 +80,13 @@ def test_history_can_be_narrowed(state: State, run: Run, options: list[str], ids
     assert [json.loads(line)["id"] for line in run("history", "--json", *options).lines] == ids
 
 
+def test_a_history_that_is_empty_says_so(run: Run, tmp_path: Path) -> None:
+    with state_in(tmp_path / "state", FOR_EVER):
+        said = run("history")
+        assert (said.code, said.out, said.err) == (ExitCode.OK, "", "Nothing was heard yet.\n")
+        assert run("history", "--failed").err == "Nothing like that was heard.\n"
+
+
 def test_history_as_json_holds_everything_in_utc(state: State, run: Run) -> None:
     first = json.loads(run("history", "--json").lines[0])
     assert (first["started_at"], first["status"]) == ("2023-11-14T22:13:21.000Z", "done")

@@ -119,7 +119,7 @@ def test_outputs_of_one_name_are_refused_before_anything_is_heard(transcribe: Tr
 def test_an_output_that_cannot_be_written_is_told(transcribe: Transcribe, two: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     said = transcribe("--output", tmp_path / "file" / "out", two)
-    assert said.code == ExitCode.FAILURE
+    assert said.code == ExitCode.STORE
     assert "The text cannot be written in" in complaint(said.err)
 
 

@@ -98,3 +98,9 @@ def test_a_removed_model_is_not_listed(state: Path, model_folder: Path, capsys: 
 def test_an_unknown_model_cannot_be_pulled(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _call(state, "pull", "gigantic") == 69
     assert "Known are: tiny" in capsys.readouterr().err
+
+
+def test_a_mistyped_model_is_guessed(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _call(state, "pull", "base-en") == 69
+    assert "did you mean base.en? Known are: tiny" in capsys.readouterr().err
+    assert not state.exists()

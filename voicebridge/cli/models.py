@@ -1,5 +1,6 @@
 """``voicebridge models``: list, pull, add, verify and remove speech models."""
 
+import difflib
 import json
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def pull_shown(name: str, directory: Path) -> Path:
 
     from voicebridge.speech.hub import pull as pull_model
 
+    _check_name(name)
     _make_parent(directory)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns) as bar:
@@ -108,6 +110,17 @@ def _make_parent(directory: Path) -> None:
     from voicebridge.store.database import make_directory
 
     make_directory(directory.parent)
+
+
+def _check_name(name: str) -> None:
+    """Raise SpeechError for a model that nobody knows, before anything is made for it."""
+    if name in models.REPOSITORIES:
+        return
+    meant = difflib.get_close_matches(name, models.REPOSITORIES, n=1)
+    raise SpeechError(
+        f"{name!r} is not a known model" + (f"; did you mean {meant[0]}?" if meant else "."),
+        f"Known are: {', '.join(models.REPOSITORIES)}.",
+    )
 
 
 def _existing(name: str, directory: Path) -> Path:

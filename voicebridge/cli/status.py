@@ -3,13 +3,15 @@
 import json
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
+from voicebridge.cli.asking import service_instead
 from voicebridge.cli.invocation import Invocation
-from voicebridge.domain.errors import ExitCode
+from voicebridge.domain.errors import ControlError, ExitCode
 from voicebridge.domain.text import printable
 from voicebridge.settings import paths
 
@@ -18,24 +20,63 @@ STALE_SECONDS = 30.0
 FULL_SCALE = 32768
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was found out. ``running`` says which process it is, None when none runs; ``status`` is what it wrote."""
+
+    state: Path
+    running: str | None
+    status: dict[str, Any] | None
+    service: bool
+    """True for the system's service, asked over its control socket."""
+
+
 @click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(invocation: Invocation, as_json: bool) -> int:
-    """Show how the daemon is. Exit status: 0 it hears, 1 something is wrong, 3 it does not run."""
-    from voicebridge.store.lock import holder
+    """Show how the daemon is: yours, or else the system's service.
 
-    state = paths.state_dir(invocation.settings)
-    running = holder(state)
-    status = _status_of(running.pid, state) if running else None
+    Exit status: 0 it hears, 1 something is wrong, 3 it does not run, 77 this user may not ask it.
+    """
+    seen = _look(invocation)
+    status = seen.status
     if status is not None and time.time() - status["written_at"] > STALE_SECONDS:
         status["trouble"] = f"The status is {time.time() - status['written_at']:.0f} s old: the daemon may be stuck."
         status["state"] = "stale"
     if as_json:
-        click.echo(json.dumps({"running": running is not None, "state_dir": str(state), "status": status}))
+        running = seen.running is not None
+        found = {"running": running, "service": seen.service, "state_dir": str(seen.state), "status": status}
+        click.echo(json.dumps(found))
     else:
-        click.echo("\n".join(_lines(state, str(running) if running else None, status)))
-    return _exit_code(running is not None, status)
+        click.echo("\n".join(_lines(seen)))
+    return _exit_code(seen)
+
+
+def _look(invocation: Invocation) -> Seen:
+    from voicebridge.store.lock import holder
+
+    if client := service_instead(invocation):
+        with client:
+            who = client.greeting
+            status = _understood(client.ask("status")["status"], who.version)
+            return Seen(who.state_dir, f"process {who.pid}, the system's service", status, service=True)
+    state = paths.state_dir(invocation.settings)
+    running = holder(state)
+    if running is None:
+        return Seen(state, None, None, service=False)
+    return Seen(state, str(running), _status_of(running.pid, state), service=False)
+
+
+def _understood(status: dict[str, Any] | None, version: str) -> dict[str, Any] | None:
+    from voicebridge.health.status import SCHEMA
+
+    if status is not None and status.get("schema") != SCHEMA:
+        raise ControlError(
+            f"The daemon (version {version}) says how it is in other words than this command knows.",
+            "Restart it: systemctl restart voicebridge",
+        )
+    return status
 
 
 def _status_of(pid: int, state: Path) -> dict[str, Any] | None:
@@ -46,35 +87,58 @@ def _status_of(pid: int, state: Path) -> dict[str, Any] | None:
     return next((status for status in found if status is not None and status["pid"] == pid), None)
 
 
-def _exit_code(running: bool, status: dict[str, Any] | None) -> ExitCode:
-    if not running:
+def _exit_code(seen: Seen) -> ExitCode:
+    if seen.running is None:
         return ExitCode.NOT_RUNNING
+    status = seen.status
     well = status is not None and status["state"] == "hearing" and not status["trouble"]
     return ExitCode.OK if well else ExitCode.FAILURE
 
 
-def _lines(state: Path, running: str | None, status: dict[str, Any] | None) -> list[str]:
-    if running is None:
-        return [f"not running (state directory {state})"]
+def _lines(seen: Seen) -> list[str]:
+    if seen.running is None:
+        return [f"not running (state directory {seen.state})"]
+    status = seen.status
     if status is None:
-        return [f"starting: {running} holds {state} and has not said yet how it is"]
+        return [f"starting: {seen.running} holds {seen.state} and has not said yet how it is"]
     return [
         f"{'state':>10}  {_state(status)}" + (f": {printable(status['trouble'])}" if status["trouble"] else ""),
-        f"{'process':>10}  {running}",
-        f"{'source':>10}  {printable(status['source'])}, level {_dbfs(status['level'])}",
+        *_reasons(status),
+        f"{'process':>10}  {seen.running}",
+        f"{'source':>10}  {_source(status)}",
         f"{'engine':>10}  {status['engine']} ({printable(status['model'])}), {status['engine_state']}",
         f"{'heard':>10}  {status['heard_seconds'] / 3600:.2f} h, {status['speech_seconds'] / 60:.1f} min of speech",
         f"{'text':>10}  {status['done']} done, {status['rejected']} rejected, {status['failed']} failed",
         f"{'waiting':>10}  {status['waiting']} utterances, {status['backlog_seconds']:.0f} s of audio",
         f"{'gaps':>10}  {status['gaps']}, {status['gap_seconds']:.1f} s lost",
-        f"{'database':>10}  {paths.database_path(state)}",
+        f"{'database':>10}  {paths.database_path(seen.state)}",
     ]
 
 
 def _state(status: dict[str, Any]) -> str:
-    # A daemon that an upgrade has not restarted yet does not say how long.
-    deaf_seconds = status.get("deaf_seconds", 0)
-    return f"{status['state']} for {deaf_seconds:.0f} s" if deaf_seconds else str(status["state"])
+    deaf_seconds = status["deaf_seconds"]
+    muted = ", muted" if status["muted"] else ""
+    return f"{status['state']} for {deaf_seconds:.0f} s{muted}" if deaf_seconds else f"{status['state']}{muted}"
+
+
+def _reasons(status: dict[str, Any]) -> list[str]:
+    """Return what else is to be known, and what to do about each; the trouble is said already."""
+    lines = []
+    for reason in status["reasons"]:
+        told = (
+            reason["advice"] if reason["sentence"] == status["trouble"] else f"{reason['sentence']} {reason['advice']}"
+        )
+        if told.strip():
+            lines.append(f"{'':>10}  {printable(told).strip()}")
+    return lines
+
+
+def _source(status: dict[str, Any]) -> str:
+    """Return what is really heard, how loud, and what was wanted where that is something else."""
+    wanted, capture = printable(status["source"]), status["capture"]
+    heard = printable(capture["source"])
+    moved = f" (moved there by the sound server; wanted: {wanted})" if capture["moved"] else ""
+    return f"{heard or wanted}{moved}, level {_dbfs(status['level'])}"
 
 
 def _dbfs(level: float) -> str:

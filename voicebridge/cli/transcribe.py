@@ -210,7 +210,9 @@ def told_of_output() -> Iterator[None]:
     except OSError as error:
         where = f" in {error.filename}" if error.filename else ""
         message = f"The text cannot be written{where}: {error.strerror}."
-        raise VoicebridgeError(message, "Choose another place with --output.") from error
+        # As `export` leaves with when its file cannot be written.
+        code = ExitCode.STORE if error.filename else ExitCode.FAILURE
+        raise VoicebridgeError(message, "Choose another place with --output.", exit_code=code) from error
 
 
 def _complain(error: VoicebridgeError) -> ExitCode:

@@ -121,7 +121,8 @@ class Control(Worker):
                 self._stopping.wait(PAUSE_SECONDS)
 
     def _serve(self) -> None:
-        with selectors.DefaultSelector() as selector:
+        # Not epoll: that takes a descriptor, which a process that has run out of them does not have.
+        with selectors.PollSelector() as selector:
             selector.register(self._wakeup, selectors.EVENT_READ)
             if self._listener is not None:
                 selector.register(self._listener, selectors.EVENT_READ)

@@ -10,8 +10,8 @@ from voicebridge.daemon.control_peer import group_id
 
 PRIVATE_MODE = 0o600
 GROUP_MODE = 0o660
-BACKLOG = 16
-"""Connections that the kernel holds until they are accepted."""
+BACKLOG = 128
+"""Connections that the kernel holds until they are accepted; beyond it connecting fails at once."""
 LOOK_SECONDS = 0.5
 
 

@@ -81,6 +81,14 @@ class SpeechError(VoicebridgeError):
     """A speech engine or model that cannot be used."""
 
     exit_code = ExitCode.UNAVAILABLE
+    transient: ClassVar[bool] = False
+    """True when the engine cannot work for now, whatever it is given: no utterance is to blame."""
+
+
+class EngineStarvedError(SpeechError):
+    """An engine that gets no memory, process or file descriptor for now; trying again may help."""
+
+    transient = True
 
 
 class StoreError(VoicebridgeError):
@@ -109,8 +117,10 @@ class StoreFullError(StoreUnavailableError):
 
 
 class DatabaseLostError(StoreUnavailableError):
-    """A database that was moved or deleted while it was in use. What is heard stays in the spool meanwhile; it is
-    there again when it is put back, or a new one is made by the next start."""
+    """A database that was moved or deleted while it was in use.
+
+    What is heard stays in the spool meanwhile, until it is put back or the next start makes a new one.
+    """
 
 
 class StoreDamagedError(StoreError):

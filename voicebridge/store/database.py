@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from voicebridge.domain.errors import ExitCode, StoreBusyError, StoreError, StoreUnavailableError
+from voicebridge.domain.errors import (
+    ExitCode,
+    StoreBusyError,
+    StoreDamagedError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 from voicebridge.settings.paths import make_private
 
 if TYPE_CHECKING:
@@ -179,18 +186,18 @@ def _cannot_open(path: Path, _: str) -> StoreError:
 
 
 def _not_a_database(path: Path, _: str) -> StoreError:
-    return StoreError(f"{path} is not a database.", "Move it away; a new one is made at the next start.")
+    return StoreDamagedError(f"{path} is not a database.", "Move it away; a new one is made at the next start.")
 
 
 def _damaged(path: Path, detail: str) -> StoreError:
-    return StoreError(
+    return StoreDamagedError(
         f"The database {path} is damaged ({detail}).",
         f"Save it, then try `sqlite3 {path} .recover`, or move it away: a new one is made at the next start.",
     )
 
 
 def _full(path: Path, _: str) -> StoreError:
-    return StoreUnavailableError(f"The disk is full: {path} cannot grow.", "Free some space; it is tried again.")
+    return StoreFullError(f"The disk is full: {path} cannot grow.", "Free some space; it is tried again.")
 
 
 def _read_only(path: Path, _: str) -> StoreError:

@@ -41,6 +41,12 @@ class Recovery:
     """Audio that should have been deleted when its utterance was settled."""
     unreadable: int = 0
     """Files in the spool that are not ours; renamed to `*.unreadable` and left there."""
+    unreachable: int = 0
+    """Files in the spool that the disk or its permissions refuse; they are left and looked at again every hour."""
+    set_aside: str = ""
+    """Where a damaged database was set aside, and why; the spool was recovered into a new one."""
+    unchecked: str = ""
+    """What could not be checked after an unclean end."""
 
     def __str__(self) -> str:
         """Say what a person should know of it; nothing when all was in order."""
@@ -50,8 +56,10 @@ class Recovery:
             "utterances that were interrupted, pending as far as they were heard": (self.interrupted, ""),
             "utterances set aside as failed": (len(self.failed), f" (ids {named})"),
             "unreadable files in the spool, renamed to *.unreadable": (self.unreadable, ""),
+            "files in the spool that cannot be read for now": (self.unreachable, ""),
         }
-        return "; ".join(f"{what}: {count}{more}" for what, (count, more) in found.items() if count)
+        counted = (f"{what}: {count}{more}" for what, (count, more) in found.items() if count)
+        return "; ".join(filter(None, (self.set_aside, self.unchecked, *counted)))
 
 
 def recover(db: "Database", spool: DirectorySpool, kept: KeptAudio, max_attempts: int, now: float) -> Recovery:
@@ -65,12 +73,15 @@ def recover(db: "Database", spool: DirectorySpool, kept: KeptAudio, max_attempts
     unwanted: list[UtteranceKey] = []
     # Moved away first: a name that a new utterance may want must not be in its way.
     entries = [entry for entry in spool.entries() if _is_readable(spool, entry, found)]
+    found.unreachable = sum(not entry.reachable for entry in entries)
     _keep_names_free(db, kept)
     with transaction(db):
         found.crashed_sessions = close_crashed(db)
         for entry in entries:
-            _place(db, entry, now, found, unwanted)
-        sizes = {entry.key: entry.samples for entry in entries}
+            if entry.reachable:
+                _place(db, entry, now, found, unwanted)
+        # What cannot be reached may be long enough.
+        sizes = {entry.key: entry.samples if entry.reachable else SHORTEST_SAMPLES for entry in entries}
         _set_aside(db, sizes, max_attempts, now, found)
         db.conn.execute("UPDATE utterances SET recovered = 1 WHERE status = 'pending' AND recovered = 0")
     for key in unwanted:
@@ -98,14 +109,15 @@ def _place(db: "Database", entry: SpoolEntry, now: float, found: Recovery, unwan
         unwanted.append(entry.key)
     elif row is None:
         found.interrupted += 1
-        _ensure_session(db, entry)
-        insert(db, columns_of_ended(_ended_where_its_audio_ends(entry, now)))
+        ensure_session(db, entry)
+        insert(db, columns_of_ended(ended_where_its_audio_ends(entry, now)))
     elif row[0] in (Status.DONE, Status.REJECTED):
         found.settled_leftovers += 1
         unwanted.append(entry.key)
 
 
-def _ended_where_its_audio_ends(entry: SpoolEntry, now: float) -> EndedUtterance:
+def ended_where_its_audio_ends(entry: SpoolEntry, now: float) -> EndedUtterance:
+    """Return the utterance of a file whose end nobody saw: all of it is speech (see ``recover``)."""
     span = Span(entry.key.start_sample, entry.key.start_sample + entry.samples)
     return EndedUtterance(
         key=entry.key,
@@ -119,7 +131,7 @@ def _ended_where_its_audio_ends(entry: SpoolEntry, now: float) -> EndedUtterance
     )
 
 
-def _ensure_session(db: "Database", entry: SpoolEntry) -> None:
+def ensure_session(db: "Database", entry: SpoolEntry) -> None:
     """Give audio a session whose database was lost or moved away; its id is not used again after that."""
     db.conn.execute(
         """INSERT INTO sessions (id, started_at, ended_at, ending, version, host, boot_id, source, settings_digest, pid)

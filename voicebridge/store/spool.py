@@ -35,12 +35,16 @@ _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 
 @dataclass(frozen=True, slots=True)
 class SpoolEntry:
-    """A file in the spool. ``samples`` counts whole samples; ``readable`` is False when its header is not ours."""
+    """A file in the spool. ``samples`` counts whole samples; ``readable`` is False when its header is not ours.
+
+    ``reachable`` is False when the disk or its permissions refuse it for now; nothing else is known of it then.
+    """
 
     key: UtteranceKey
     started_at: float
     samples: int
     readable: bool
+    reachable: bool = True
 
 
 @dataclass(slots=True)
@@ -179,8 +183,8 @@ class DirectorySpool:
             with told(path), os.fdopen(os.open(path, os.O_RDONLY | _FLAGS), "rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 data = file.read(HEADER.size)
-        except StoreError:
-            return SpoolEntry(key, 0.0, 0, readable=False)
+        except StoreError as error:
+            return SpoolEntry(key, 0.0, 0, readable=error.transient, reachable=not error.transient)
         if len(data) < HEADER.size:
             # Torn before the first sample: an empty utterance, which nobody misses.
             return SpoolEntry(key, 0.0, 0, readable=True)

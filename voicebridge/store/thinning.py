@@ -1,6 +1,7 @@
 """Thinning: rows that gather by themselves, bounded for a process that runs for years.
 
-Utterances are the owner's and go only when they are forgotten; gaps are what was lost of them and stay with them.
+Utterances are the owner's and go only when they are forgotten; gaps are what was lost of them and stay with them. A
+session in which nothing was heard tells nobody anything after a year.
 """
 
 from typing import TYPE_CHECKING
@@ -16,13 +17,15 @@ FULL_ANCHOR_DAYS = 7
 them a sound card drifts by 0.4 s at the most (100 ppm). Every utterance has its wall time in its own row anyway."""
 EVENT_DAYS = 365
 """Events older than this are deleted."""
+SESSION_DAYS = 365
+"""Sessions without an utterance that ended before this are deleted, with their gaps, anchors and events."""
 ANCHOR_SECONDS = 3600
 
 
 def thin_out(db: "Database", now: float) -> int:
-    """Delete old anchors but one an hour, and events of more than a year ago; return how many rows. Raises StoreError.
+    """Delete old anchors but one an hour, and events and empty sessions of more than a year ago; return how many rows.
 
-    ``now`` is in seconds since the epoch.
+    Raises StoreError. ``now`` is in seconds since the epoch.
     """
     with transaction(db):
         anchors = db.conn.execute(
@@ -33,4 +36,9 @@ def thin_out(db: "Database", now: float) -> int:
             {"before": now - FULL_ANCHOR_DAYS * SECONDS_PER_DAY, "every": ANCHOR_SECONDS},
         )
         events = db.conn.execute("DELETE FROM events WHERE noted_at < ?", (now - EVENT_DAYS * SECONDS_PER_DAY,))
-        return anchors.rowcount + events.rowcount
+        sessions = db.conn.execute(
+            "DELETE FROM sessions WHERE ended_at < ? AND ending IS NOT NULL "
+            "AND NOT EXISTS (SELECT 1 FROM utterances WHERE session_id = sessions.id)",
+            (now - SESSION_DAYS * SECONDS_PER_DAY,),
+        )
+        return anchors.rowcount + events.rowcount + sessions.rowcount

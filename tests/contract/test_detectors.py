@@ -6,7 +6,7 @@ import pytest
 from tests.fakes.detector import LoudnessDetector
 from tests.fakes.recordings import commands, frames, librivox, with_pauses
 from voicebridge.domain.audio import Samples
-from voicebridge.domain.ports import Detector
+from voicebridge.domain.ports import Detector, Tunable
 from voicebridge.settings import VadSettings
 from voicebridge.vad.factory import build_detector
 
@@ -80,3 +80,26 @@ def test_a_frames_memory_may_be_used_again(detector: Detector) -> None:
         heard.append(detector.is_speech(shared))
         shared[:] = 12_345
     assert heard == expected
+
+
+def test_the_same_settings_again_change_nothing_even_in_the_middle_of_a_word(detector: Detector) -> None:
+    audio = with_pauses(commands()[:2])
+    expected = answers(detector, audio)
+    detector.reset()
+    heard = []
+    for number, frame in enumerate(frames(audio)):
+        if number % 7 == 0 and isinstance(detector, Tunable):
+            assert detector.apply(VadSettings())
+        heard.append(detector.is_speech(frame))
+    assert heard == expected
+
+
+def test_settings_survive_a_reset(detector: Detector) -> None:
+    if not isinstance(detector, Tunable):
+        return
+    strict = VadSettings(webrtc_aggressiveness=3, silero_threshold=0.99, silero_release=0.9)
+    audio = with_pauses(librivox()[:2])
+    before = sum(answers(detector, audio))
+    detector.apply(strict)
+    detector.reset()
+    assert sum(answers(detector, audio)) < before

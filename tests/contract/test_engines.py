@@ -8,7 +8,7 @@ import pytest
 from tests.fakes.engine import FakeEngine
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import SpeechError
-from voicebridge.domain.ports import Engine
+from voicebridge.domain.ports import Engine, Tunable
 from voicebridge.settings.schema import SphinxSettings, WhisperSettings
 from voicebridge.speech.sphinx import SphinxEngine
 from voicebridge.speech.whisper import WhisperEngine
@@ -137,3 +137,11 @@ def test_closing_twice_or_unloaded_is_harmless(kind: str) -> None:
 
 def test_the_name_is_known_before_loading(kind: str, engine: Engine) -> None:
     assert MAKERS[kind]().info == engine.info
+
+
+def test_the_same_options_again_change_nothing(engine: Engine, lights: Samples) -> None:
+    before = engine.decode(lights, START)
+    if isinstance(engine, Tunable):
+        assert engine.apply(WhisperSettings())
+    after = engine.decode(lights, START)
+    assert (after.text, after.words) == (before.text, before.words)

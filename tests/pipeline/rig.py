@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.fakes.detector import LoudnessDetector
-from tests.fakes.engine import FakeEngine
 from tests.fakes.store import MemorySessionLog, MemorySpool, MemoryStore
 from tests.fakes.utterances import ended, noise
 from voicebridge.audio.ring import Ring
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.events import Event
-from voicebridge.domain.ports import Source
+from voicebridge.domain.ports import Engine, Source
 from voicebridge.domain.units import seconds_to_samples
 from voicebridge.domain.utterance import PendingUtterance, Status, UtteranceKey
 from voicebridge.pipeline.events import EventStream
@@ -100,13 +99,14 @@ class Rig:
 
     def transcriber(
         self,
-        engine: FakeEngine,
+        engine: Engine,
         max_attempts: int = 3,
         on_failure: Callable[[], None] = lambda: None,
+        engine_settings: EngineSettings | None = None,
     ) -> Transcriber:
         """Return a transcriber of this session."""
         desk = Desk(SESSION, self.ring, self.shelf, self.writer, self.clock)
-        rules = Rules(EngineSettings(max_attempts=max_attempts), GateSettings())
+        rules = Rules(engine_settings or EngineSettings(max_attempts=max_attempts), GateSettings())
         return Transcriber(engine, desk, rules, self.events, on_failure)
 
     def add(self, start: float, length: float = 0.02, session_id: int = SESSION) -> PendingUtterance:

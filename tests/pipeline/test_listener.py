@@ -18,7 +18,7 @@ from voicebridge.domain.units import FRAME_SAMPLES, seconds_to_samples
 from voicebridge.domain.utterance import EndReason, UtteranceKey
 from voicebridge.pipeline.listener import Ears, Listener, ListenerHooks
 from voicebridge.pipeline.session_clock import SessionClock
-from voicebridge.settings import EndpointSettings
+from voicebridge.settings import EndpointSettings, VadSettings
 from voicebridge.vad.segmenter import Segmenter
 
 QUIET_LEVEL, LOUD_LEVEL = 50, 3000
@@ -463,3 +463,63 @@ def test_frames_may_gather_in_silence_and_never_while_something_is_said() -> Non
 
 def test_a_source_that_can_wait_is_never_made_to() -> None:
     assert not any(asked_while_hearing(paced=False))
+
+
+class TunableDetector(SignallingDetector):
+    """Keeps at which frame it was given other settings."""
+
+    def __init__(self, frames: int = 1) -> None:
+        super().__init__(frames)
+        self.applied_at: list[int] = []
+
+    def apply(self, settings: VadSettings) -> bool:
+        self.applied_at.append(self.frames)
+        return True
+
+
+ORDER = (VadSettings(), EndpointSettings(hangover_ms=200, tail_ms=100))
+"""A shorter hangover than the default."""
+
+
+def test_other_settings_are_in_force_from_the_next_frame_on_while_nothing_is_said() -> None:
+    audio = audio_of((False, 1.0), (True, 1.0), (False, 0.4), (True, 1.0), (False, 2.0))
+    detector = TunableDetector()
+    with writing(Rig()) as rig:
+        listener = rig.listener(detector)
+        assert listener.applied
+        listener.apply(*ORDER)
+        assert not listener.applied
+        rig.hear(MemorySource(blocks_of(audio)), listener)
+    assert listener.applied
+    assert detector.applied_at == [0]
+    assert len(rig.pending) == 2  # the pause of 0.4 s is within the old hangover
+
+
+def test_an_utterance_keeps_the_rules_it_began_with() -> None:
+    first = audio_of((False, 1.0), (True, 1.0))
+    rest = audio_of((False, 0.4), (True, 1.0), (False, 1.0), (True, 1.0), (False, 0.4), (True, 1.0), (False, 2.0))
+    detector = TunableDetector(frames=100)
+    with writing(Rig(paced=True)) as rig:
+        listener = rig.listener(detector)
+        listener.start()
+        rig.ring.write(first)
+        assert detector.reached.wait(SECONDS)
+        listener.apply(VadSettings(), EndpointSettings())
+        listener.apply(*ORDER)  # of several orders the newest counts
+        rig.ring.write(rest)
+        rig.ring.close()
+        assert listener.join(SECONDS)
+        assert rig.writer.drain(SECONDS)
+    spoken = [pending.ended.speech.seconds for pending in rig.pending]
+    assert spoken == pytest.approx([2.4, 1.0, 1.0])
+    (applied_at,) = detector.applied_at
+    assert applied_at == 100 + 20 + 50 + 35  # when the old hangover was over
+
+
+def test_settings_are_taken_over_by_what_can_take_them() -> None:
+    with writing(Rig()) as rig:
+        listener = rig.listener(LoudnessDetector())
+        listener.apply(*ORDER)
+        rig.hear(MemorySource(blocks_of(audio_of(*SENTENCE))), listener)
+    assert listener.applied
+    assert rig.pending[0].ended.span.end == seconds_to_samples(2.1)

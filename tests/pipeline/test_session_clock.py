@@ -139,3 +139,50 @@ def test_audio_from_before_the_clock_was_made_has_its_true_time() -> None:
     assert clock.first_sample_monotonic == 100.0
     assert clock.monotonic_of(0) == 100.0
     assert clock.wall(8_000) == 1_000_000.5
+
+
+def test_audio_after_a_long_outage_has_an_anchor_at_once() -> None:
+    clocks = Clocks()
+    clock = session_clock(clocks)
+    clock.renew_if_due()
+    clocks.advance(5.0, 5 * 16_000)
+    anchor = clock.renew_after_gap()
+    assert anchor is not None
+    assert anchor.sample_index == 5 * 16_000
+    assert clock.put_off == 0
+
+
+def test_gaps_at_every_block_get_one_anchor_a_second() -> None:
+    clocks = Clocks()
+    clock = session_clock(clocks)
+    taken = [clock.renew_if_due()]
+    for _ in range(100):
+        clocks.advance(0.125, 1600)  # a fifth of it is lost, and the index does not know
+        taken += [clock.renew_after_gap(), clock.renew_if_due()]
+    anchors = [anchor for anchor in taken if anchor is not None]
+    assert len(anchors) == 1 + 100 // 8
+    assert clock.put_off == 100 - 100 // 8
+    assert clock.put_off > 0
+
+
+def test_an_anchor_that_is_owed_since_a_gap_comes_within_a_second() -> None:
+    clocks = Clocks()
+    clock = session_clock(clocks)
+    clock.renew_if_due()
+    clocks.advance(0.5, 8_000)
+    assert clock.renew_after_gap() is None
+    clocks.advance(0.25, 4_000)
+    assert clock.renew_if_due() is None
+    clocks.advance(0.25, 4_000)
+    assert clock.renew_if_due() is not None
+    clocks.advance(2.0, 32_000)
+    assert clock.renew_if_due() is None
+
+
+def test_how_often_anchors_come_may_be_changed() -> None:
+    clocks = Clocks()
+    clock = session_clock(clocks)
+    clock.renew_if_due()
+    clock.anchor_seconds = 10.0
+    clocks.advance(10.0, 160_000)
+    assert clock.renew_if_due() is not None

@@ -12,7 +12,7 @@ from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import SpeechError, StoreBusyError, StoreError, StoreUnavailableError
 from voicebridge.domain.events import EngineFailed, EngineReady, UtteranceSettled
 from voicebridge.domain.utterance import Status, Transcript
-from voicebridge.pipeline.transcriber import QUEUE_BOUND
+from voicebridge.pipeline.pending_queue import QUEUE_BOUND
 
 
 class ListeningEngine(FakeEngine):

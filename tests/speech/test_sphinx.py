@@ -2,7 +2,10 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -196,6 +199,66 @@ def test_no_alarm_runs_while_it_waits_for_an_utterance() -> None:
     source = Waiting()
     serve(source, io.BytesIO(), None)
     assert source.alarm_seconds == 0
+
+
+PARENT = """
+import os, signal
+from voicebridge.settings.schema import SphinxSettings
+from voicebridge.speech.sphinx import SphinxEngine
+engine = SphinxEngine(SphinxSettings())
+engine.load()
+# It stands still from now on, as in a decode: only a signal that it cannot take itself will end it.
+os.kill(engine.process_id, signal.SIGSTOP)
+print(engine.process_id, flush=True)
+signal.pause()
+"""
+
+
+def has_ended(process: psutil.Process) -> bool:
+    # Where nobody collects the processes of dead parents, the entry stays.
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_the_process_dies_with_its_parent_at_once(how: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        assert not has_ended(child)
+        parent.send_signal(how)
+        parent.wait(30)
+        deadline, pause = time.monotonic() + 10, threading.Event()
+        while not has_ended(child):
+            assert time.monotonic() < deadline, "it lives on without its parent"
+            pause.wait(0.01)
+
+
+def test_a_process_whose_parent_died_before_it_could_ask_does_not_stay() -> None:
+    call = [sys.executable, "-P", "-m", "voicebridge.speech.sphinx_process", "1"]  # the parent is another
+    done = subprocess.run(call, input=b"", capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+
+
+def test_the_parent_is_known() -> None:
+    code = (
+        "import os; from voicebridge.speech.sphinx_process import die_with; print(die_with(os.getppid()), die_with(1))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.split() == ["True", "False"]
+
+
+def test_a_process_that_cannot_be_started_again_is_nobodys_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = SphinxEngine(SphinxSettings())
+    engine.load()
+    assert engine.process_id is not None
+    os.kill(engine.process_id, signal.SIGKILL)
+    with pytest.raises(SpeechError):
+        engine.decode(GO_FORWARD, 0)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(SpeechError) as caught:
+        engine.decode(GO_FORWARD, 0)
+    assert caught.value.transient
+    engine.close()
 
 
 def test_a_process_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

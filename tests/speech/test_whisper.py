@@ -8,7 +8,7 @@ import pytest
 
 from voicebridge.domain.errors import SpeechError
 from voicebridge.settings.schema import WhisperSettings
-from voicebridge.speech.whisper import WhisperEngine, default_threads, max_new_tokens
+from voicebridge.speech.whisper import CHANGEABLE, WhisperEngine, default_threads, max_new_tokens
 from voicebridge_bench.models import WHISPER_COMMANDS
 from voicebridge_bench.recipe.export import Shape, export, random_weights
 from voicebridge_bench.recipe.vocabulary import placeholder
@@ -211,3 +211,54 @@ def test_a_decoder_may_write_what_speech_needs_and_no_more(seconds: float, promp
     granted = min(total // 2, total - prompt_tokens)  # CTranslate2, src/models/whisper.cc
     assert total <= 448
     assert min(7 * seconds, 200) <= granted <= max(33 + 20 * seconds, prompt_tokens)
+
+
+def test_settings_of_a_decode_change_while_the_model_is_loaded() -> None:
+    audio = say("Turn on the kitchen lights.")
+    engine = _loaded()
+    before = engine.decode(audio, 0)
+    assert before.words
+    changed = WhisperSettings(beam_size=1, initial_prompt="Good morning.", word_timestamps=False, threads=1)
+    assert engine.apply(changed)
+    after = engine.decode(audio, 0)
+    assert after.words == ()
+    assert (
+        after.no_speech_prob == _loaded(**changed.model_dump(include=set(CHANGEABLE))).decode(audio, 0).no_speech_prob
+    )
+    engine.apply(WhisperSettings(threads=1))
+    assert engine.decode(audio, 0).words == before.words
+
+
+def test_the_language_changes_while_the_model_is_loaded(multilingual: Path) -> None:
+    engine = _loaded(multilingual)
+    engine.apply(WhisperSettings(language="de"))
+    assert engine.decode(_odd_clips()["tone"], 0).language == "de"
+
+
+@pytest.mark.parametrize("change", [{"language": "xx"}, {"hotwords": "kitchen lights " * 120}])
+def test_a_change_that_the_model_cannot_do_with_changes_nothing(change: dict[str, str]) -> None:
+    audio = say("Turn on the kitchen lights.")
+    engine = _loaded()
+    before = engine.decode(audio, 0)
+    with pytest.raises(SpeechError, match=r"whisper\."):
+        engine.apply(WhisperSettings.model_validate({"word_timestamps": False, **change}))
+    assert engine.decode(audio, 0).words == before.words
+
+
+def test_words_cannot_be_asked_for_of_a_model_that_cannot_find_them(model_folder: Path) -> None:
+    config = json.loads((model_folder / "config.json").read_text())
+    del config["alignment_heads"]
+    (model_folder / "config.json").write_text(json.dumps(config))
+    engine = _loaded(model_folder, word_timestamps=False)
+    with pytest.raises(SpeechError, match="word_timestamps = false"):
+        engine.apply(WhisperSettings())
+    (model_folder / "config.json").unlink()
+    with pytest.raises(SpeechError, match=r"config\.json cannot be read"):
+        engine.apply(WhisperSettings())
+
+
+def test_a_change_before_the_load_is_checked_by_the_load() -> None:
+    engine = WhisperEngine(WhisperSettings(threads=1), WHISPER_COMMANDS)
+    engine.apply(WhisperSettings(language="de"))
+    with pytest.raises(SpeechError, match="'de' is not spoken"):
+        engine.load()

@@ -124,3 +124,24 @@ def test_noise_that_fools_webrtc_is_not_speech_to_the_cascade() -> None:
     cascade = build_detector(VadSettings(mode="cascade"))
     assert np.mean([webrtc.is_speech(frame) for frame in frames(noise)]) > 0.9
     assert not any(cascade.is_speech(frame) for frame in frames(noise))
+
+
+class TunableJudge(Judge):
+    """Keeps the threshold that it was given."""
+
+    threshold = 0.0
+
+    def apply(self, settings: VadSettings) -> bool:
+        self.threshold = settings.silero_threshold
+        return True
+
+
+def test_other_thresholds_reach_what_can_take_them_and_nothing_heard_is_forgotten() -> None:
+    judge = TunableJudge()
+    cascade = CascadeDetector(LoudnessDetector(), judge)
+    hear(cascade, loud(0.1))
+    heard = list(judge.heard)
+    assert cascade.apply(VadSettings(silero_threshold=0.75))
+    assert judge.threshold == 0.75
+    assert cascade.awake
+    assert judge.heard == heard

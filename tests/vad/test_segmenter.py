@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.vad.script import SETTINGS, hear, only, seconds
+from tests.vad.script import SETTINGS, feed, hear, only, seconds
 from voicebridge.domain.audio import Span
 from voicebridge.domain.segments import Discarded, Ended, Paused, Resumed, Started
 from voicebridge.domain.units import ms_to_samples, seconds_to_samples
@@ -255,3 +255,30 @@ def test_milliseconds_are_counted_in_samples_not_in_frames() -> None:
     settings = SETTINGS.model_copy(update={"pre_roll_ms": 33, "hangover_ms": 333, "tail_ms": 77})
     (ended,) = only(hear("silence 1, speech 1, silence 1", settings), Ended)
     assert ended.span == Span(S(1) - ms_to_samples(33), S(2) + ms_to_samples(77))
+
+
+def test_other_limits_are_refused_while_something_is_open_and_taken_when_it_is_over() -> None:
+    segmenter, other = Segmenter(SETTINGS), SETTINGS.model_copy(update={"hangover_ms": 300})
+    feed(segmenter, [("silence", S(1)), ("speech", S(0.02))], 0)
+    assert not segmenter.apply(other)  # not confirmed yet, and yet begun
+    feed(segmenter, [("speech", S(1)), ("silence", S(0.68))], S(1.02))
+    assert not segmenter.apply(other)
+    assert len(only(feed(segmenter, [("silence", S(0.02))], S(2.70)), Ended)) == 1
+    assert segmenter.apply(other)
+    events = feed(segmenter, [("speech", S(1)), ("silence", S(0.3))], S(2.72))
+    assert [seconds(ended.speech) for ended in only(events, Ended)] == [(2.72, 3.72)]
+
+
+def test_what_was_cut_goes_on_by_the_limits_it_began_with() -> None:
+    segmenter, other = Segmenter(SETTINGS), SETTINGS.model_copy(update={"max_utterance_ms": 5000})
+    assert len(only(feed(segmenter, [("speech", S(10.5))], 0), Ended)) == 1
+    assert not segmenter.apply(other)
+
+
+def test_limits_that_change_between_utterances_leave_no_hole_and_no_overlap() -> None:
+    segmenter, events, position = Segmenter(SETTINGS), [], 0
+    for pre_roll_ms in (2000, 0, 2000):
+        assert segmenter.apply(SETTINGS.model_copy(update={"pre_roll_ms": pre_roll_ms}))
+        events += only(feed(segmenter, [("speech", S(1)), ("silence", S(0.7))], position), Ended)
+        position += S(1.7)
+    assert [seconds(ended.span) for ended in events] == [(0.0, 1.14), (1.7, 2.84), (2.84, 4.54)]

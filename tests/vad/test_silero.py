@@ -11,6 +11,8 @@ from faster_whisper.vad import get_vad_model
 from tests.fakes.recordings import commands, frames, librivox, with_pauses
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import DetectorError, ExitCode
+from voicebridge.domain.units import FRAME_SAMPLES
+from voicebridge.settings import VadSettings
 from voicebridge.vad.silero import SileroDetector
 from voicebridge.vad.silero_model import CHUNK_SAMPLES, find_model
 
@@ -135,3 +137,19 @@ assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
     environment = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_other_thresholds_hold_from_the_next_chunk_on_and_the_network_keeps_its_state() -> None:
+    audio = with_pauses(commands()[:3])
+    lax, changed = SileroDetector(threshold=0.5, release=0.35), SileroDetector(threshold=0.9, release=0.8)
+    lax_probabilities, lax_answers = streamed(lax, audio)
+    changed.reset()
+    changed.apply(VadSettings())
+    assert streamed(changed, audio) == (lax_probabilities, lax_answers)
+    half = len(audio) // FRAME_SAMPLES // 2
+    strict = SileroDetector(threshold=0.5, release=0.35)
+    for number, frame in enumerate(frames(audio)):
+        if number == half:
+            strict.apply(VadSettings(silero_threshold=0.99, silero_release=0.98))
+        strict.is_speech(frame)
+    assert strict.probability == lax.probability

@@ -2,10 +2,8 @@
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Condition
 
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import SpeechError, StoreError, UtteranceGoneError
@@ -13,6 +11,7 @@ from voicebridge.domain.events import EngineFailed, EngineReady, UtteranceSettle
 from voicebridge.domain.ports import AudioByIndex, Engine, EventSink, Tunable
 from voicebridge.domain.utterance import Outcome, PendingUtterance, Status, Transcript
 from voicebridge.pipeline.gate import judge
+from voicebridge.pipeline.pending_queue import QUEUE_BOUND, PendingQueue
 from voicebridge.pipeline.recorder import Shelf
 from voicebridge.pipeline.session_clock import SessionClock
 from voicebridge.pipeline.store_writer import StoreWriter
@@ -21,8 +20,6 @@ from voicebridge.settings import EngineSettings, GateSettings, WhisperSettings
 
 logger = logging.getLogger(__name__)
 
-QUEUE_BOUND = 256
-"""Pending utterances held in memory. More wait in the store only and are fetched when these are done."""
 COMMIT_WAIT_SECONDS = 1.0
 """How long a decode waits until its attempt is on disk. Beyond that it runs uncounted: a locked store must not silence
 a working engine."""
@@ -93,15 +90,9 @@ class Transcriber(Worker):
         self._desk = desk
         self._rules = rules
         self._events = events
-        self._queue: deque[PendingUtterance] = deque()
-        self._changed = Condition()
-        self._newest_id = 0
-        self._left_in_store = 0
-        self._fetched_up_to = 0
-        self._current: PendingUtterance | None = None
+        self._queue = PendingQueue()
         self._decode_began: float | None = None
         self._load_began: float | None = None
-        self._over = False
         # Others write the one, the transcriber's thread the other: they differ while there is something to take over.
         self._wanted: _Order | None = None
         self._taken: _Order | None = None
@@ -118,8 +109,7 @@ class Transcriber(Worker):
         and told in ``options_refused``; it then keeps all of its old ones, while the rules change.
         """
         self._wanted = _Order(rules, options)
-        with self._changed:
-            self._changed.notify_all()
+        self._queue.wake()
 
     @property
     def applied(self) -> bool:
@@ -129,24 +119,22 @@ class Transcriber(Worker):
     @property
     def waiting(self) -> int:
         """Utterances that wait or are being decoded (those held in memory)."""
-        return len(self._queue) + (self._current is not None)
+        return self._queue.waiting
 
     @property
     def current(self) -> PendingUtterance | None:
         """The utterance that is being decoded."""
-        return self._current
+        return self._queue.current
 
     @property
     def idle(self) -> bool:
         """True when nothing is being decoded and nothing waits, or what waits has no engine to wait for."""
-        with self._changed:
-            return self.engine_error is not None or self._nothing_left()
+        return self.engine_error is not None or self._queue.nothing_left
 
     @property
     def backlog_seconds(self) -> float:
         """Audio that waits in memory for its decode."""
-        with self._changed:
-            return sum(pending.ended.span.seconds for pending in self._queue)
+        return self._queue.backlog_seconds
 
     def load_age_seconds(self, now_monotonic: float) -> float:
         """How long the engine has been loading; 0 when it is not."""
@@ -160,21 +148,11 @@ class Transcriber(Worker):
 
     def offer(self, pending: PendingUtterance) -> None:
         """Queue an utterance. At the bound it stays in the store only, and is fetched from there in its turn."""
-        with self._changed:
-            if self._more_in_store or len(self._queue) >= QUEUE_BOUND:
-                self._left_in_store += 1
-            else:
-                self._queue.append(pending)
-                self._newest_id = max(self._newest_id, pending.utterance_id)
-            self._changed.notify_all()
+        self._queue.offer(pending)
 
     def look_again(self) -> None:
         """Look in the store for pending utterances that nobody offered (after `voicebridge retry`)."""
-        with self._changed:
-            if not self._queue and self._current is None:
-                self._newest_id = 0
-                self._left_in_store += 1
-                self._changed.notify_all()
+        self._queue.look_again()
 
     def return_attempt(self, pending: PendingUtterance) -> None:
         """Give back the attempt of a decode that an orderly stop does not wait for."""
@@ -183,36 +161,22 @@ class Transcriber(Worker):
 
     def wait_until_idle(self, timeout_seconds: float) -> bool:
         """Wait until nothing is left to decode; False when time ran out or it ended before."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._over or self._nothing_left(), timeout_seconds)
-            return self._nothing_left()
+        return self._queue.wait_until_empty(timeout_seconds)
 
     def stop(self) -> None:
         """End after the present decode; what waits stays pending."""
         super().stop()
-        with self._changed:
-            self._changed.notify_all()
-
-    @property
-    def _more_in_store(self) -> bool:
-        return self._left_in_store != self._fetched_up_to
-
-    def _nothing_left(self) -> bool:
-        return not self._queue and self._current is None and not self._more_in_store
+        self._queue.close()
 
     def _run(self) -> None:
         try:
             if self._load_until_ready():
                 while pending := self._next():
                     self._decode(pending)
-                    with self._changed:
-                        self._current = None
-                        self._changed.notify_all()
+                    self._queue.done()
                 self._engine.close()
         finally:
-            with self._changed:
-                self._over = True
-                self._changed.notify_all()
+            self._queue.end()
 
     def _load_until_ready(self) -> bool:
         while not self._load():
@@ -268,39 +232,25 @@ class Transcriber(Worker):
         self._taken = wanted
 
     def _next(self) -> PendingUtterance | None:
-        while True:
+        while not self._stopping.is_set():
             self.sign()
             self._take_over()
-            with self._changed:
-                # Asked under the lock: a stop between the question and the wait would wake nobody.
-                if self._stopping.is_set():
-                    return None
-                if self._queue:
-                    self._current = self._queue.popleft()
-                    return self._current
-                if not self._more_in_store:
-                    self._changed.wait(self.sign_seconds)
-                    continue
-                after_id, up_to = self._newest_id, self._left_in_store
-            self._fetch(after_id, up_to)
+            if pending := self._queue.take(self.sign_seconds):
+                return pending
+            if question := self._queue.to_fetch():
+                self._fetch(*question)
+        return None
 
-    def _fetch(self, after_id: int, up_to: int) -> None:
-        """Fetch the oldest that were left in the store; ``up_to`` tells which of them the query surely saw."""
+    def _fetch(self, after_id: int, mark: int) -> None:
         store = self._desk.shelf.utterances
         try:
             found = self._desk.writer.call(
                 lambda: store.pending(after_id, QUEUE_BOUND), COMMIT_WAIT_SECONDS, drop_late=True
             )
         except StoreError:
-            self._stopping.wait(COMMIT_WAIT_SECONDS)
+            self._pause(COMMIT_WAIT_SECONDS, self._stopping)
             return
-        with self._changed:
-            self._queue.extend(found)
-            if found:
-                self._newest_id = found[-1].utterance_id
-            if len(found) < QUEUE_BOUND:
-                self._fetched_up_to = up_to
-            self._changed.notify_all()
+        self._queue.fetched(found, mark)
 
     def _decode(self, pending: PendingUtterance) -> None:
         if pending.attempts >= self._rules.engine.max_attempts:
@@ -354,15 +304,14 @@ class Transcriber(Worker):
         self.counters.errors += 1
         attempts = pending.attempts + 1
         logger.warning("decode %d of utterance %d failed: %s", attempts, pending.utterance_id, error)
-        if isinstance(error, StoreError) and error.transient:
-            # Not its fault: it stays pending, and ``look_again`` finds it when the disk may be well again.
+        if error.transient:
+            # Not its fault: it stays pending, and ``look_again`` finds it when all may be well again.
             self.return_attempt(pending)
             return
         if attempts >= self._rules.engine.max_attempts:
             self._give_up(pending, str(error))
             return
-        with self._changed:
-            self._queue.append(PendingUtterance(pending.utterance_id, pending.ended, attempts, pending.recovered))
+        self._queue.put_back(PendingUtterance(pending.utterance_id, pending.ended, attempts, pending.recovered))
 
     def _give_up(self, pending: PendingUtterance, reason: str) -> None:
         self._settle(Outcome(pending.utterance_id, Status.FAILED, None, (reason,)))

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from voicebridge.domain.audio import Samples
-from voicebridge.domain.errors import SpeechError
+from voicebridge.domain.errors import EngineStarvedError, SpeechError
 from voicebridge.domain.ports import EngineInfo
 from voicebridge.domain.text import printable
 from voicebridge.domain.utterance import Transcript, Word
@@ -93,7 +93,7 @@ class SphinxEngine:
                 process_group=0,
             )
         except OSError as error:
-            raise SpeechError(
+            raise EngineStarvedError(
                 f"The process that runs PocketSphinx cannot be started: {error.strerror}.",
                 "Look for lack of memory or of processes (`free -m`, `ulimit -u`).",
             ) from error

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from voicebridge.domain.audio import Samples
-from voicebridge.domain.errors import SpeechError
+from voicebridge.domain.errors import EngineStarvedError, SpeechError
 from voicebridge.domain.ports import EngineInfo
 from voicebridge.domain.text import printable
 from voicebridge.domain.units import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
@@ -47,6 +47,7 @@ _TOKENS_PER_SECOND = 20
 """Bound for a decoder that runs on: fast English speech needs about 6 tokens a second, scripts of bytes about 20."""
 _TEXT_CONTEXT = 448
 """Tokens of prompt and text together, in every Whisper model."""
+_MORE_MEMORY = "Take a smaller model (whisper.model), or raise the service's MemoryMax; `free -m` shows what there is."
 _REPAIR = "`voicebridge models verify` checks the model; remove and pull it again if it is damaged."
 _PREPENDED = "\"'“¿([{-"
 _APPENDED = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - the full-width signs are meant
@@ -136,7 +137,9 @@ class WhisperEngine:
         passes_before = self._loaded.encoder.passes
         try:
             transcript = self._decode_window(self._loaded, audio, start_sample)
-        except (RuntimeError, ValueError, MemoryError) as error:  # what CTranslate2 raises
+        except MemoryError as error:
+            raise EngineStarvedError("Whisper got too little memory for a decode.", _MORE_MEMORY) from error
+        except (RuntimeError, ValueError) as error:  # what CTranslate2 raises
             raise SpeechError(f"Whisper could not decode: {_one_line(error)}.") from error
         return _measured(transcript, started, self._loaded.encoder.passes - passes_before)
 

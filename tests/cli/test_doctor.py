@@ -7,6 +7,7 @@ import subprocess
 import sys
 import wave
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +18,23 @@ from tests.fakes.children import no_sound
 from tests.fakes.commands import Said, on_state
 from tests.fakes.states import FOR_EVER, state_in
 from tests.pulse import PulseServer
-from voicebridge.daemon.checks import Check, Level, checks_of, examine, machine, microphone
+from voicebridge.daemon.checks import (
+    Check,
+    Level,
+    checks_of,
+    examine,
+    holders,
+    machine,
+    microphone,
+    service,
+    sound_server,
+)
 from voicebridge.daemon.checks import engine as engine_checks
 from voicebridge.daemon.checks import state as state_checks
 from voicebridge.daemon.checks.finding import Finding, ok
 from voicebridge.daemon.checks.libraries import LIBRARIES, Library, importable
 from voicebridge.daemon.checks.microphone import Heard, Refused, judge, judge_refusal, judge_status, mean_dbfs
+from voicebridge.daemon.control_socket import listen
 from voicebridge.domain.errors import ExitCode
 from voicebridge.settings import AudioSettings, EngineSettings, Settings, StoreSettings, VadSettings, WhisperSettings
 from voicebridge.settings.paths import database_path
@@ -480,3 +492,165 @@ def test_a_sound_library_that_ends_the_process_is_a_line(tmp_path: Path, monkeyp
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(empty))
     found = microphone.level(settings_in(tmp_path), 0.1)
     assert (found.level, found.found) == ("error", "the sound library ended the process (Aborted)")
+
+
+# ---- who holds the microphone
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    """A folder of the kernel's sound devices: one to hear with, one to play on."""
+    folder = tmp_path / "snd"
+    folder.mkdir()
+    for name in ("pcmC1D0c", "pcmC1D0p", "controlC1"):
+        (folder / name).touch()
+    return folder
+
+
+def process(processes: Path, pid: int, program: str, *links: Path) -> Path:
+    """Make what the kernel shows of a process that has these files open."""
+    place = processes / str(pid)
+    (place / "fd").mkdir(parents=True)
+    (place / "comm").write_text(f"{program}\n")
+    for number, link in enumerate(links):
+        (place / "fd" / str(number)).symlink_to(link)
+    return place
+
+
+def test_a_program_that_keeps_the_microphone_from_others_is_named(tmp_path: Path, sound: Path) -> None:
+    processes = tmp_path / "proc"
+    process(processes, 7, "sh", Path("/dev/null"), sound / "pcmC1D0p")
+    process(processes, 42, "arecord", Path("/dev/null"), sound / "pcmC1D0c")
+    found = holders.held(sound, processes)
+    assert (found.level, found.found) == ("warning", "arecord (process 42) holds pcmC1D0c")
+    assert "end arecord, or use a sound server" in found.advice
+
+
+@pytest.mark.parametrize("program", ["pipewire", "pulseaudio", "voicebridge"])
+def test_a_sound_server_and_the_daemon_may_hold_it(tmp_path: Path, sound: Path, program: str) -> None:
+    process(tmp_path / "proc", 42, program, sound / "pcmC1D0c")
+    found = holders.held(sound, tmp_path / "proc")
+    assert (found.level, found.found) == ("ok", f"{program} (process 42) holds pcmC1D0c")
+
+
+def test_nobody_holds_it(tmp_path: Path, sound: Path) -> None:
+    process(tmp_path / "proc", 7, "sh", Path("/dev/null"))
+    assert holders.held(sound, tmp_path / "proc").found == "nobody holds any of the 1 microphones of the kernel"
+    (sound / "pcmC1D0c").unlink()
+    assert "the kernel offers no microphone" in holders.held(sound, tmp_path / "proc").found
+
+
+def test_who_may_not_look_is_told_so() -> None:
+    seen = holders.Search((), hidden=12)
+    assert "12 processes are hidden; sudo tells more" in holders.judge_holders(["pcmC1D0c"], seen).found
+
+
+def test_the_driver_names_the_owner_that_is_hidden(tmp_path: Path, sound: Path) -> None:
+    processes = tmp_path / "proc"
+    process(processes, 42, "arecord")
+    status = processes / "asound/card1/pcm0c/sub0/status"
+    status.parent.mkdir(parents=True)
+    status.write_text("state: RUNNING\nowner_pid   : 42\ntrigger_time: 1.0\n")
+    assert holders.held(sound, processes).found == "arecord (process 42) holds pcmC1D0c"
+    status.write_text("closed\n")
+    assert holders.held(sound, processes).found.startswith("nobody")
+
+
+def test_a_process_that_has_just_ended_is_no_trouble(tmp_path: Path, sound: Path) -> None:
+    (tmp_path / "proc/9").mkdir(parents=True)
+    assert holders.search([sound / "pcmC1D0c"], tmp_path / "proc") == holders.Search((), 0)
+
+
+def test_this_very_process_is_found(tmp_path: Path) -> None:
+    device = tmp_path / "pcmC0D0c"
+    with device.open("wb"):
+        (holder,) = holders.search([device]).holders
+    assert (holder.device, holder.pid) == ("pcmC0D0c", os.getpid())
+
+
+# ---- the sound server and the service
+
+
+def a_server(run: Path, user: str = "1000") -> Path:
+    path = run / "user" / user / "pulse" / "native"
+    path.parent.mkdir(parents=True)
+    return path
+
+
+def test_without_a_server_alsa_is_used(tmp_path: Path) -> None:
+    assert "none is seen; ALSA" in sound_server.server(tmp_path, tmp_path, {}).found
+
+
+def test_a_users_server_that_answers_is_found(tmp_path: Path) -> None:
+    path = a_server(tmp_path)
+    with closing(listen(path, "")):
+        servers, hidden = sound_server.find_servers(tmp_path, tmp_path / "linger")
+    assert [(one.path, one.answers, one.lingers) for one in servers] == [(path, True, False)]
+    assert hidden == []
+
+
+def test_a_users_server_that_does_not_answer_is_a_warning(tmp_path: Path) -> None:
+    listen(a_server(tmp_path), "").close()
+    found = sound_server.server(tmp_path, tmp_path, {})
+    assert found.level == "warning"
+    assert "does not answer" in found.found
+
+
+@pytest.mark.parametrize("lingers", [True, False])
+def test_the_service_is_told_how_to_reach_a_users_server(lingers: bool) -> None:
+    one = sound_server.Server(Path("/run/user/1000/pulse/native"), "ada", answers=True, lingers=lingers)
+    assert sound_server.judge_servers([one], [], service_installed=False).level == "ok"
+    found = sound_server.judge_servers([one], [], service_installed=True)
+    assert found.level == "warning"
+    assert ("loginctl enable-linger ada" in found.advice) is not lingers
+    assert "--sound pulse:/run/user/1000/pulse/native" in found.advice
+
+
+def test_a_server_for_the_whole_system_needs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "pulse").mkdir()
+    with closing(listen(tmp_path / "pulse" / "native", "")):
+        servers, _ = sound_server.find_servers(tmp_path, tmp_path)
+    found = sound_server.judge_servers(servers, [], service_installed=True)
+    assert (found.level, found.found) == ("ok", f"{tmp_path}/pulse/native of the whole system")
+
+
+def test_users_whose_servers_cannot_be_seen_are_named() -> None:
+    assert "(one of ada would be hidden" in sound_server.judge_servers([], ["ada"], service_installed=True).found
+
+
+def test_the_server_that_the_environment_names_is_asked(tmp_path: Path) -> None:
+    environ = {"PULSE_SERVER": f"unix:{tmp_path}/native"}
+    assert sound_server.server(environ=environ).level == "warning"
+    with closing(listen(tmp_path / "native", "")):
+        assert "answers, as PULSE_SERVER says" in sound_server.server(environ=environ).found
+    assert "not asked" in sound_server.server(environ={"PULSE_SERVER": "tcp:host"}).found
+
+
+WELL = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "UnitFileState": "enabled"}
+
+
+@pytest.mark.parametrize(
+    ("said", "level", "told"),
+    [
+        (None, "ok", "systemd cannot be asked here"),
+        ({"LoadState": "not-found"}, "ok", "not installed"),
+        (WELL | {"StatusText": "Hearing Desk"}, "ok", "active (running), enabled: Hearing Desk"),
+        (WELL | {"NRestarts": "3"}, "ok", "active (running), enabled, started again 3 times"),
+        (WELL | {"ActiveState": "failed", "SubState": "failed"}, "warning", "failed (failed), enabled"),
+        (WELL | {"ActiveState": "inactive", "SubState": "dead"}, "warning", "inactive (dead), enabled"),
+        (WELL | {"UnitFileState": "disabled"}, "warning", "active (running), disabled"),
+    ],
+)
+def test_the_service_is_judged_by_what_systemd_says(said: dict[str, str] | None, level: str, told: str) -> None:
+    found = service.judge_service(said)
+    assert (found.level, found.found.startswith(told)) == (level, True)
+
+
+def test_what_systemctl_prints_is_read(tmp_path: Path) -> None:
+    program = tmp_path / "systemctl"
+    program.write_text("#!/bin/sh\necho LoadState=loaded; echo StatusText=a=b; echo nonsense\n")
+    program.chmod(0o755)
+    assert service.properties(str(program)) == {"LoadState": "loaded", "StatusText": "a=b"}
+    program.write_text("#!/bin/sh\nexit 1\n")
+    assert service.properties(str(program)) is None
+    assert service.properties("no-such-program") is None

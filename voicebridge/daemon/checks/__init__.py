@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-from voicebridge.daemon.checks import engine, libraries, machine, microphone, state
+from voicebridge.daemon.checks import engine, holders, libraries, machine, microphone, service, sound_server, state
 from voicebridge.daemon.checks.finding import Finding, Level, error, warning
 from voicebridge.domain.errors import StoreBusyError, VoicebridgeError
 from voicebridge.settings import Settings
@@ -38,6 +38,9 @@ _ENGINE: Sequence[tuple[str, _Look]] = (
 _MACHINE: Sequence[tuple[str, Callable[[], Finding]]] = (
     ("clock", machine.clock),
     ("permissions", machine.permissions),
+    (holders.NAME, holders.held),
+    (sound_server.NAME, sound_server.server),
+    (service.NAME, service.service),
 )
 
 

@@ -61,9 +61,7 @@ def judge(heard: Heard) -> Finding:
     name, device = "microphone", printable(heard.name)
     found = f"{device!r} hears {heard.mean_dbfs:.0f} dBFS, at its loudest {heard.loudest_dbfs:.0f}"
     if not heard.samples:
-        return error(
-            name, f"nothing came from {device!r}", "Is it held by another program? `fuser -v /dev/snd/*` tells."
-        )
+        return error(name, f"nothing came from {device!r}", "Is it held by another program? See `held by` above.")
     if heard.loudest_dbfs <= DIGITAL_SILENCE_DBFS:
         return warning(name, f"{device!r} gives digital silence", "Is it muted or unplugged? Try `alsamixer`.")
     if heard.clipped_blocks:

@@ -1,7 +1,12 @@
+import dataclasses
 import stat
 from pathlib import Path
+from typing import Any
 
-from voicebridge.health.status import Status, StatusFile, read_status
+import pytest
+
+from voicebridge.health.probes import Reason
+from voicebridge.health.status import CaptureStatus, Status, StatusFile, read_status, status_line
 
 
 def status(state: str = "hearing") -> Status:
@@ -98,3 +103,37 @@ def test_without_any_place_nothing_is_written() -> None:
     file.write(status())
     file.remove()
     assert file.path is None
+
+
+WELL = dataclasses.replace(status(), capture=CaptureStatus(state="hearing", source="Desk"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({}, "Hearing Desk; whisper base.en ready"),
+        (
+            {"muted": True, "waiting": 2, "backlog_seconds": 7.4},
+            "Hearing Desk; muted; whisper base.en ready; 2 waiting (7 s)",
+        ),
+        (
+            {"state": "degraded", "trouble": "The disk is full."},
+            "Degraded: The disk is full; hearing Desk; whisper base.en ready",
+        ),
+        ({"state": "deaf", "trouble": "It is gone."}, "Deaf: It is gone; whisper base.en ready"),
+        ({"state": "starting", "engine_state": "loading"}, "Starting, waiting for Desk; whisper base.en loading"),
+        ({"state": "stopping"}, "Stopping; whisper base.en ready"),
+        ({"capture": CaptureStatus()}, "Hearing a microphone; whisper base.en ready"),
+    ],
+)
+def test_one_line_says_how_it_is(changes: dict[str, Any], line: str) -> None:
+    assert status_line(dataclasses.replace(WELL, **changes)) == line
+
+
+def test_reasons_are_read_back_with_their_advice(tmp_path: Path) -> None:
+    file = StatusFile((tmp_path / "status.json",))
+    file.write(dataclasses.replace(WELL, reasons=(Reason("muted", "It is muted.", "Unmute it.", degrades=False),)))
+    read = read_status((tmp_path / "status.json",))
+    assert read is not None
+    assert read["reasons"] == [{"code": "muted", "sentence": "It is muted.", "advice": "Unmute it.", "degrades": False}]
+    assert (read["capture"]["source"], read["watchdog"]["period_seconds"]) == ("Desk", None)

@@ -7,8 +7,9 @@ from typing import NoReturn
 
 from voicebridge.domain.errors import ExitCode
 
-WORKERS = frozenset({"capture", "transcriber", "store-writer"})
-"""Threads that may be inside a library or a disk that does not let them go. An orderly stop has waited for them."""
+WORKERS = frozenset({"capture", "sound-watch", "transcriber", "store-writer"})
+"""Threads that may be inside a library or a disk that does not let them go. An orderly stop has waited for them
+(not for the sound watch, which has nothing to finish)."""
 
 
 def leave(status: int) -> NoReturn:

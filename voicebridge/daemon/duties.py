@@ -18,6 +18,7 @@ from voicebridge.health.status import CaptureStatus, Status, StatusFile, Watchdo
 from voicebridge.settings import paths
 
 PURGE_SECONDS = 3600.0
+TIDY_SECONDS = 60.0
 LOOK_AGAIN_SECONDS = 30.0
 DEADLINE_CHECK_SECONDS = 0.25
 """A call that is stuck is left within half a second of its deadline."""
@@ -34,6 +35,7 @@ def duties(watch: Watch, reporter: "StatusReporter") -> Sequence[Duty]:
         Duty(LOOK_AGAIN_SECONDS, daemon.crew.transcriber.look_again),
         # At once, too: a session may never last for an hour.
         Duty(PURGE_SECONDS, lambda: _purge(daemon, plan), at_once=True),
+        Duty(TIDY_SECONDS, reporter.tidy, at_once=True),
     )
 
 
@@ -80,6 +82,7 @@ class StatusReporter:
         self._process_began = process_began()
         self._file = StatusFile(paths.status_paths(state))
         self._line = line or StatusLine()
+        self._store_counters: dict[str, int] = {}
 
     def write(self) -> None:
         """Write how everything is now."""
@@ -92,6 +95,16 @@ class StatusReporter:
     def line(self) -> str:
         """Return the one line for systemd."""
         return status_line(self.status())
+
+    def tidy(self) -> None:
+        """Let the store look after itself, and say what it did: in its own thread, for the disk may hang."""
+        self._daemon.crew.writer.offer(self._tidy)
+
+    def _tidy(self) -> None:
+        try:
+            self._plan.notebook.tidy()
+        finally:
+            self._store_counters = self._plan.notebook.counters
 
     def close(self) -> None:
         """Remove the status: the session is over."""
@@ -150,6 +163,7 @@ class StatusReporter:
             "writer_given_up": crew.writer.given_up,
             "writer_refused": crew.writer.refused,
             "writer_retries": crew.writer.retries,
+            **self._store_counters,
         }
 
     def _silent_seconds(self, now: float) -> float:

@@ -9,6 +9,7 @@ from threading import Event as Flag
 from typing import NoReturn
 
 from voicebridge.daemon import last_words
+from voicebridge.daemon.alarms import Alarms
 from voicebridge.daemon.messages import STUCK_LEAVING, log_event
 from voicebridge.daemon.systemd import notify, status
 from voicebridge.domain.errors import ExitCode, StoreError, VoicebridgeError
@@ -105,6 +106,7 @@ class Daemon:
         self._followed: float | None = None
         self.onlookers = [Onlooker("main", lambda: self._followed)]
         """Whose signs of life are watched besides those of the crew; to be added to before ``start``."""
+        self.alarms = Alarms()
         self.stop_requested = False
         self.stopping = False
 

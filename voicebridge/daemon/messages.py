@@ -16,6 +16,8 @@ from voicebridge.domain.events import (
     MuteChanged,
     SettingsReloaded,
     StoreChanged,
+    StoreNotice,
+    StoreNoticeKind,
     UtteranceSettled,
     UtteranceStored,
 )
@@ -177,29 +179,11 @@ STUCK_LEAVING = Message(
     logging.CRITICAL,
     "{reason}; leaving with status {status}, to be started again",
 )
-RESERVE_GIVEN_UP = Message(
-    "reserve_given_up",
-    "68bb70859ea74b8f981ce0465be8db1f",
-    logging.ERROR,
-    "The disk is full: the reserve was given up so that the database can go on. {detail}",
-)
-RESERVE_BACK = Message(
-    "reserve_back",
-    "db02f3df23fa4e1ba84ae63c57131d9b",
-    logging.INFO,
-    "There is room on the disk again: the reserve is kept again. {detail}",
-)
 DATABASE_SET_ASIDE = Message(
     "database_set_aside",
     "5a8a1e1339034c77895e91906c620fca",
     logging.ERROR,
-    "The database was damaged and is set aside as {path}; a new one was begun. {detail}",
-)
-AUDIO_DROPPED = Message(
-    "audio_dropped",
-    "967b88fe29364a7eb23f3be612a330d1",
-    logging.WARNING,
-    "Audio was deleted to stay within store.max_bytes: {detail}",
+    "{detail}",
 )
 BACKUP_MADE = Message(
     "backup_made",
@@ -213,6 +197,20 @@ BACKUP_FAILED = Message(
     logging.ERROR,
     "No backup could be made: {detail}",
 )
+STORE_NOTICES = {
+    kind: Message(kind.value, message_id, level, "{detail}")
+    for kind, message_id, level in (
+        (StoreNoticeKind.RESERVE_GIVEN_UP, "76c8acf49bc34cbf8b54640db0d11497", logging.ERROR),
+        (StoreNoticeKind.RESERVE_BACK, "62fe953e1077439b916a875ea1bb92ce", logging.INFO),
+        (StoreNoticeKind.AUDIO_DROPPED, "7b28479413f646cfbd3a3ac99e91d09d", logging.ERROR),
+        (StoreNoticeKind.AUDIO_EXPIRED, "f33b678c038443b8abb5421935f62062", logging.WARNING),
+        (StoreNoticeKind.CLOCK_AHEAD, "c363b035e02c4f3db3438b945f750be5", logging.WARNING),
+        (StoreNoticeKind.STRAYS_FOUND, "7d1b1f9ba0e543f28c71f96fca1c6993", logging.WARNING),
+        (StoreNoticeKind.DATABASE_LOST, "3c2066e7c3524934bf6202bf8a153087", logging.ERROR),
+        (StoreNoticeKind.DATABASE_DAMAGED, "d9d98f7c58ba430daac249f05db83de4", logging.ERROR),
+    )
+}
+"""What the store does, or meets, of itself: its own sentence is the message."""
 
 CATALOGUE = (
     STARTED,
@@ -242,12 +240,10 @@ CATALOGUE = (
     WATCHDOG_WITHHELD,
     WATCHDOG_RESUMED,
     STUCK_LEAVING,
-    RESERVE_GIVEN_UP,
-    RESERVE_BACK,
     DATABASE_SET_ASIDE,
-    AUDIO_DROPPED,
     BACKUP_MADE,
     BACKUP_FAILED,
+    *STORE_NOTICES.values(),
 )
 _OF_STATUS = {
     Status.DONE: UTTERANCE_DONE,
@@ -306,7 +302,7 @@ def log_announced(logger: logging.Logger, event: Event) -> None:
             log_event(logger, ENGINE_FAILED, engine=engine, detail=detail)
         case StoreChanged(working, detail):
             log_event(logger, STORE_RECOVERED if working else STORE_ALARM, detail=detail)
-        case DeviceMoved() | MuteChanged() | SettingsReloaded():
+        case DeviceMoved() | MuteChanged() | SettingsReloaded() | StoreNotice():
             _log_change(logger, event)
 
 
@@ -317,8 +313,10 @@ def capture_message(event: CaptureChanged) -> Message:
     return CAPTURE_BEGAN if event.first else CAPTURE_BACK
 
 
-def _log_change(logger: logging.Logger, event: DeviceMoved | MuteChanged | SettingsReloaded) -> None:
+def _log_change(logger: logging.Logger, event: DeviceMoved | MuteChanged | SettingsReloaded | StoreNotice) -> None:
     match event:
+        case StoreNotice(kind, detail):
+            log_event(logger, STORE_NOTICES[kind], detail=detail)
         case DeviceMoved(source, wanted, detail):
             log_event(logger, DEVICE_MOVED, source=source, wanted=wanted, detail=detail)
         case MuteChanged(muted, by):

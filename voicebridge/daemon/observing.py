@@ -47,6 +47,7 @@ def observe(daemon: Daemon, plan: Plan, began: float, now: float) -> Observation
         capture_stuck=assembly.capture_stuck(report, settings, now),
         pipeline=_pipeline(daemon, now),
         signs=signs_of(daemon, now),
+        alarms=daemon.alarms.standing,
         muted=plan.ears.muted(),
         stopping=daemon.stopping,
     )

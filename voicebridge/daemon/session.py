@@ -21,6 +21,7 @@ from voicebridge.domain.events import (
     MuteChanged,
     SettingsReloaded,
     StoreChanged,
+    StoreNotice,
 )
 from voicebridge.domain.ports import Engine, Source
 from voicebridge.domain.units import FRAME_MS, seconds_to_samples
@@ -118,7 +119,7 @@ def _hear(orders: Orders, ears: Ears, on_event: Callable[[Event], None], on_star
 
     engine, reason = (orders.engine, "an engine was given") if orders.engine else choose_engine(orders.settings)
     notify(extend_timeout(START_SECONDS), status("Starting: putting the store in order"))
-    notebook = open_notebook(orders.settings, orders.state, ears.source.info.name)
+    notebook = open_notebook(orders.settings, orders.state, ears.source.info.name, ears.events.publish)
     daemon = None
     try:
         notebook.note_engine(engine.info.engine, engine.info.model)
@@ -164,10 +165,11 @@ def _run(orders: Orders, plan: Plan, daemon: "Daemon", on_event: Callable[[Event
 
     def announce(event: Event) -> None:
         event = outage.measured(event, plan.ears.source.report().last_block)
+        daemon.alarms.heed(event)
         _note(plan, daemon.crew.writer, event)
         on_event(event)
 
-    _tell_recovery(plan, daemon.crew.writer)
+    _tell_recovery(plan, daemon)
     keeper = Keeper((*duties(watch, reporter), Duty(HOUSEKEEPING_SECONDS, orders.housekeeping)), time.monotonic)
     daemon.start(keeper)
     # Settings, store and capture supervisor run; whether a model is loaded and something is heard comes later.
@@ -211,13 +213,17 @@ class Outage:
         return event if since is None else replace(event, lost_seconds=now - since)
 
 
-def _tell_recovery(plan: Plan, writer: "StoreWriter") -> None:
+def _tell_recovery(plan: Plan, daemon: "Daemon") -> None:
     """Log, and keep as an event, what the start found wrong."""
-    from voicebridge.daemon.messages import RECOVERED, log_event
+    from voicebridge.daemon.messages import DATABASE_SET_ASIDE, RECOVERED, log_event
 
-    if detail := str(plan.notebook.recovery):
+    recovery, log = plan.notebook.recovery, plan.notebook.shelf.log
+    if recovery.set_aside:
+        log_event(logger, DATABASE_SET_ASIDE, detail=recovery.set_aside)
+        daemon.alarms.raise_(DATABASE_SET_ASIDE.event, f"{recovery.set_aside.rstrip('.')}.")
+    if detail := str(recovery):
         log_event(logger, RECOVERED, detail=detail)
-        writer.offer(lambda: plan.notebook.shelf.log.add_event(RECOVERED.event, detail))
+        daemon.crew.writer.offer(lambda: log.add_event(RECOVERED.event, detail))
 
 
 def _note(plan: Plan, writer: "StoreWriter", event: Event) -> None:
@@ -237,6 +243,8 @@ def _note(plan: Plan, writer: "StoreWriter", event: Event) -> None:
             writer.offer(lambda: log.add_event("engine_failed", f"{engine}: {detail}"))
         case StoreChanged(working, detail):
             writer.offer(lambda: log.add_event("store_recovered" if working else "store_alarm", detail))
+        case StoreNotice(kind, detail):
+            writer.offer(lambda: log.add_event(kind.value, detail))
         case DeviceMoved(source, wanted, detail):
             writer.offer(lambda: log.add_event("device_moved", f"{wanted} to {source}: {detail}"))
         case MuteChanged(muted, by):

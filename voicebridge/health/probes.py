@@ -3,8 +3,8 @@
 One table, ``RULES``, holds every reason there is; the state and the watchdog's ping follow from the reasons that apply.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from voicebridge.domain.capture import CaptureReport, CaptureState
@@ -90,6 +90,8 @@ class Observation:
     """What capture hangs in for good, as a sentence."""
     pipeline: Pipeline = Pipeline()
     signs: tuple[Sign, ...] = ()
+    alarms: Mapping[str, str] = field(default_factory=dict)
+    """What stands until something ends it: sentences by the code of their rule."""
     muted: bool = False
     stopping: bool = False
 
@@ -283,6 +285,13 @@ def _engine_failed(seen: Observation) -> Finding | None:
     return Finding(seen.pipeline.engine_error) if seen.pipeline.engine_error else None
 
 
+def _alarm(code: str) -> Callable[[Observation], Finding | None]:
+    def look(seen: Observation) -> Finding | None:
+        return Finding(seen.alarms[code]) if code in seen.alarms else None
+
+    return look
+
+
 def _muted(seen: Observation) -> Finding | None:
     return Finding("Muted: silence is stored in place of what the microphone hears.") if seen.muted else None
 
@@ -303,6 +312,12 @@ RULES = (
     Rule("commit_late", _commit_late, "The disk may be failing: look at `dmesg`."),
     Rule("thread_silent", _thread_silent, "systemd starts it again when it does not get over it."),
     Rule("store_trouble", _store_trouble, "Hearing goes on. Free space on the disk, or end what locks the database."),
+    Rule("database_lost", _alarm("database_lost"), "Put it back where it was, or restart: a new one is begun."),
+    Rule("database_damaged", _alarm("database_damaged"), "Restart soon: the start mends it or begins a new one."),
+    Rule(
+        "database_set_aside", _alarm("database_set_aside"), "Save what can be saved from it: `sqlite3 FILE .recover`."
+    ),
+    Rule("reserve_given_up", _alarm("reserve_given_up"), "Free space on the disk: there is no reserve any more."),
     Rule("engine_failed", _engine_failed, "What is heard is kept until an engine can be had: `voicebridge doctor`."),
     Rule("muted", _muted, "`voicebridge unmute` ends it.", degrades=False),
 )

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from voicebridge.daemon.assembly import Plan, capture_stuck
@@ -82,6 +82,8 @@ class StatusReporter:
         self._process_began = process_began()
         self._file = StatusFile(paths.status_paths(state))
         self._line = line or StatusLine()
+        self.more_counters: list[Callable[[], Mapping[str, int]]] = []
+        """Of what is not among the crew; to be added to before it writes."""
         self._store_counters: dict[str, int] = {}
 
     def write(self) -> None:
@@ -153,7 +155,8 @@ class StatusReporter:
 
     def _counters(self) -> dict[str, int]:
         crew = self._daemon.crew
-        return {
+        more = {name: value for counters in self.more_counters for name, value in counters().items()}
+        return more | {
             "announcements_dropped": crew.announced.dropped,
             "attempts_uncounted": crew.transcriber.counters.uncounted_attempts,
             "decode_errors": crew.transcriber.counters.errors,

@@ -25,6 +25,8 @@ COMMANDS = {
     "export": "Write what was heard to a file.",
     "forget": "Delete what was heard, really.",
     "retry": "Decode a failed utterance again.",
+    "backup": "Copy what was heard, while the daemon runs.",
+    "restore": "Put a backup back.",
     "status": "Show how the daemon is.",
     "mute": "Hear nothing but silence, until unmuted.",
     "unmute": "Hear again.",

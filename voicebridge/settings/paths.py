@@ -55,6 +55,11 @@ def audio_dir(state: Path) -> Path:
     return state / "audio"
 
 
+def backups_dir(state: Path) -> Path:
+    """Return where backups are made in a state directory, unless another place is named."""
+    return state / "backups"
+
+
 def status_paths(state: Path, environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
     """Return where the daemon of a state directory may have written its status, best place first.
 

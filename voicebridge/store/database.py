@@ -106,6 +106,14 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def give_to_owner(directory: Path, *paths: Path) -> None:
+    """Let what root has made belong to the owner of a directory: the daemon must be able to use it. Raises OSError."""
+    if os.geteuid() == 0:
+        owner = directory.stat()
+        for path in paths:
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
 def _require(path: Path) -> None:
     with told(path):
         exists = path.exists()

@@ -2,8 +2,9 @@
 
 What stays of a session: when it ran, with what, its gaps and anchors, and its events, which hold no text of what was
 heard. The name of its source (a file has a telling one) goes with its last utterance.
-What it cannot reach: copies made before (backups, exports, snapshots of the file system), the journal if
-`log.transcripts` was on, and blocks that a disk keeps after a file was deleted (encrypt the disk against that).
+What it does not reach: backups in the state directory and databases that were set aside there (copies.py lists and
+deletes them), copies made elsewhere (exports, snapshots of the file system), the journal if `log.transcripts` was on,
+and blocks that a disk keeps after a file was deleted (encrypt the disk against that).
 """
 
 import json
@@ -29,8 +30,8 @@ CHECKPOINT_TRIES = 25
 CHECKPOINT_BUSY_MS = 25
 """A checkpoint that waits for readers keeps writers out meanwhile, so that it waits shortly and often."""
 CHECKPOINT_PAUSE_SECONDS = 0.15
-BACKUPS_MAY_HOLD_IT = (
-    "Copies made before still hold it: backups, exports, snapshots of the file system, and the journal "
+COPIES_MAY_HOLD_IT = (
+    "Copies made elsewhere still hold it: backups, exports, snapshots of the file system, and the journal "
     "if log.transcripts was on."
 )
 

@@ -1,11 +1,12 @@
 """The tables, as named migrations. Each is one transaction together with the record that it was made."""
 
+import sqlite3
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicebridge.domain.errors import StoreError
-from voicebridge.store.database import transaction
+from voicebridge.store.database import told, transaction
 
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
@@ -114,6 +115,17 @@ def check_current(db: "Database", path: Path) -> None:
             f"The database {path} was made by an older version, or was never finished.",
             "Start `voicebridge run` once: it is brought up to date then.",
         )
+
+
+def check_ours(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise StoreError when a database that need not be up to date is not ours, or from a newer version."""
+    from sqlite_utils import Database
+
+    with told(path):
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master").fetchall()}
+        if not tables >= {"_sqlite_migrations", "sessions", "utterances"}:
+            raise StoreError(f"{path} is no database of Voicebridge.", "Use a file that `voicebridge backup` has made.")
+        _refuse_newer(Database(connection, execute_plugins=False), path, schema())
 
 
 def _refuse_newer(db: "Database", path: Path, ours: "Migrations") -> None:

@@ -20,6 +20,8 @@ from voicebridge.store.database import FILE_MODE, open_database, sync_directory,
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
+WORD = "corrupt"
+"""Part of the name under which a damaged database is set aside."""
 CHECK_SECONDS = 0.5
 """Time for a check after an unclean end; capture runs meanwhile, but nothing is decoded. 100,000 utterances on a disk
 that is in memory take 0.3 s."""
@@ -65,10 +67,11 @@ def set_aside(state_dir: Path, now: datetime) -> Path:
 
     The caller holds the state directory, and has closed the database. Only the newest three are kept.
     """
-    target = move_away(database_path(state_dir), "corrupt", now)
+    database = database_path(state_dir)
+    target = move_away(database, WORD, now)
     with told(target):
         (state_dir / MARK_NAME).unlink(missing_ok=True)
-        for old in copies(state_dir, "corrupt")[:-MAX_SET_ASIDE]:
+        for old in moved_away(database, WORD)[:-MAX_SET_ASIDE]:
             delete_with_log(old)
     return target
 
@@ -92,13 +95,12 @@ def free_name(path: Path, word: str, now: datetime) -> Path:
     return target
 
 
-def copies(state_dir: Path, word: str) -> list[Path]:
-    """List databases that were moved away with a word, oldest first. Raises StoreError."""
-    beginning = f"{database_path(state_dir).name}.{word}-"
-    with told(state_dir):
-        return sorted(
-            path for path in state_dir.glob(f"{beginning}*") if _STAMPED.fullmatch(path.name.removeprefix(beginning))
-        )
+def moved_away(path: Path, word: str) -> list[Path]:
+    """List what was moved away from a path with a word, oldest first. Raises StoreError."""
+    beginning = f"{path.name}.{word}-"
+    with told(path.parent):
+        found = path.parent.glob(f"{beginning}*")
+        return sorted(name for name in found if _STAMPED.fullmatch(name.name.removeprefix(beginning)))
 
 
 def delete_with_log(path: Path) -> None:

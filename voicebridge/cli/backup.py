@@ -1,0 +1,65 @@
+"""`voicebridge backup`: a copy of what was heard, made while the daemon runs."""
+
+import sys
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from voicebridge.cli.invocation import Invocation
+from voicebridge.cli.shown import utterances
+from voicebridge.domain.text import printable
+from voicebridge.settings import paths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from voicebridge.store.backup import Progress
+
+
+@click.command("backup")
+@click.argument("target", type=click.Path(path_type=Path, readable=False), required=False, metavar="[FILE]")
+@click.option("--with-audio", is_flag=True, help="Also the spool and kept audio; the backup is a tar then.")
+@click.option(
+    "--keep", type=click.IntRange(1), help="Without FILE: keep so many backups [default: store.backups_kept]."
+)
+@click.option("--force", is_flag=True, help="Write over a file that is there already.")
+@click.pass_obj
+def command(invocation: Invocation, target: Path | None, with_audio: bool, keep: int | None, force: bool) -> None:
+    """Copy the database as it is now, check the copy, and only then give it its name.
+
+    Works while the daemon runs, which does not wait for it. Without FILE the backup goes into `backups` in the state
+    directory, named by its time (UTC), and the oldest there are deleted. Models and settings are not in it. Put it back
+    with `voicebridge restore`.
+    """
+    from voicebridge.store.backup import Wish, backup, default_target, rotate
+
+    if target is not None and keep is not None:
+        raise click.UsageError("--keep is for backups in the state directory, without FILE.")
+    store = invocation.settings.store
+    state = paths.state_dir(invocation.settings)
+    now = datetime.now(UTC)
+    place = target.absolute() if target else default_target(state, now, with_audio=with_audio)
+    with _shown_progress() as progress:
+        done = backup(Wish(state, place, with_audio, force), store.busy_timeout_ms, progress)
+    audio = f" and {done.audio_files} files of audio" if with_audio else ""
+    size = f"{done.length_bytes / 1e6:.1f} MB"
+    click.echo(f"{utterances(done.utterances)}{audio} backed up to {printable(str(done.path))} ({size}), checked.")
+    if target is None and (old := rotate(place.parent, keep or store.backups_kept, now)):
+        click.echo(f"{len(old)} old backup{'' if len(old) == 1 else 's'} deleted.")
+
+
+@contextmanager
+def _shown_progress() -> "Iterator[Progress]":
+    """Give what shows how far it is, on a terminal only."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
+        task = bar.add_task("backup", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

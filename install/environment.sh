@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # The virtual environment: which Python, when it is made anew, what pip puts into it. Sourced by install.sh.
 
-readonly PYTHON_CHOICES=(python3.13 python3.12 python3.11 python3)
+# Newest first; a bundle allows only its own.
+PYTHON_CHOICES=(python3.13 python3.12 python3.11 python3)
 # Stands while pip is at work; an environment in which it is found was left half-filled.
 readonly unfinished=$venv/.set-up-unfinished
 

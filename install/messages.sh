@@ -2,7 +2,7 @@
 # What the scripts say, and running long commands with signs of life. Sourced by install.sh.
 
 # As in voicebridge/domain/errors.py.
-readonly EXIT_USAGE=2 EXIT_UNAVAILABLE=69 EXIT_INTERRUPTED=130
+readonly EXIT_FAILURE=1 EXIT_USAGE=2 EXIT_UNAVAILABLE=69 EXIT_INTERRUPTED=130
 # Without a terminal, seconds between two lines that say what a long command is doing.
 readonly HEARTBEAT_SECONDS=20
 readonly LOG_LINES_SHOWN=15

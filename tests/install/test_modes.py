@@ -25,7 +25,7 @@ def test_usage_names_every_mode(checkout: Checkout, arguments: tuple[str, ...]) 
     assert done.returncode == 0
     assert "\n  try " in done.stdout
     assert "\n  test " in done.stdout
-    assert "not in this version yet" in done.stdout
+    assert "\n  install [OPTIONS]" in done.stdout
 
 
 def test_an_unknown_mode_is_wrong_usage(checkout: Checkout) -> None:

@@ -523,3 +523,30 @@ def test_settings_are_taken_over_by_what_can_take_them() -> None:
         rig.hear(MemorySource(blocks_of(audio_of(*SENTENCE))), listener)
     assert listener.applied
     assert rig.pending[0].ended.span.end == seconds_to_samples(2.1)
+
+
+class HardOfHearing(TunableDetector):
+    """Takes everything for speech until it is given other settings."""
+
+    def is_speech(self, frame: Samples) -> bool:
+        super().is_speech(frame)
+        return not self.applied_at
+
+
+def test_settings_against_noise_that_never_ends_are_in_force_from_the_next_cut_on() -> None:
+    noise = audio_of((True, 30.0))
+    detector = HardOfHearing(frames=100)
+    with writing(Rig(paced=True)) as rig:
+        listener = rig.listener(detector)
+        listener.start()
+        rig.ring.write(noise[: 100 * FRAME_SAMPLES])
+        assert detector.reached.wait(SECONDS)
+        listener.apply(*ORDER)
+        rig.ring.write(noise[100 * FRAME_SAMPLES :])
+        rig.ring.close()
+        assert listener.join(SECONDS)
+        assert rig.writer.drain(SECONDS)
+    assert detector.applied_at[0] == 28_000 // 20
+    assert rig.pending[0].ended.reason is EndReason.MAX_LENGTH
+    assert [pending.ended.reason for pending in rig.pending[1:]] == [EndReason.HANGOVER]
+    assert listener.applied

@@ -202,13 +202,15 @@ def test_no_alarm_runs_while_it_waits_for_an_utterance() -> None:
 
 
 PARENT = """
-import os, signal
+import os, signal, sys
 from voicebridge.settings.schema import SphinxSettings
 from voicebridge.speech.sphinx import SphinxEngine
 engine = SphinxEngine(SphinxSettings())
 engine.load()
-# It stands still from now on, as in a decode: only a signal that it cannot take itself will end it.
-os.kill(engine.process_id, signal.SIGSTOP)
+if os.fork() == 0:
+    # Holds the pipes open, so that the end of its input is not what ends the engine's process.
+    sys.stdin.read()
+    os._exit(0)
 print(engine.process_id, flush=True)
 signal.pause()
 """
@@ -221,7 +223,8 @@ def has_ended(process: psutil.Process) -> bool:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_the_process_dies_with_its_parent_at_once(how: signal.Signals) -> None:
-    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdin=pipe, stdout=pipe, text=True) as parent:
         assert parent.stdout is not None
         child = psutil.Process(int(parent.stdout.readline()))
         assert not has_ended(child)

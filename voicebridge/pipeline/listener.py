@@ -107,7 +107,8 @@ class Listener(Worker):
         """Go by other settings; from any thread. ``vad.mode`` needs a restart.
 
         They are taken over between two frames while nothing is being said, so that an utterance keeps the rules it
-        began with. Of several orders the newest counts.
+        began with. Where speech does not end (noise that the old thresholds take for speech, say) the detector takes
+        its part over at the next cut. Of several orders the newest counts.
         """
         self._wanted = _Order(vad, endpoint)
 
@@ -140,16 +141,16 @@ class Listener(Worker):
         self._hand_on()
         self._hooks.on_end()
 
-    def _take_over(self) -> None:
+    def _take_over(self, *, after_cut: bool = False) -> None:
         wanted = self._wanted
         if wanted is self._taken or wanted is None:
             return
         segmenter, detector = self._ears.segmenter, self._ears.detector
-        if isinstance(segmenter, Tunable) and not segmenter.apply(wanted.endpoint):
-            return  # something is being said
-        if isinstance(detector, Tunable):
+        nothing_is_said = not isinstance(segmenter, Tunable) or segmenter.apply(wanted.endpoint)
+        if (nothing_is_said or after_cut) and isinstance(detector, Tunable):
             detector.apply(wanted.vad)
-        self._taken = wanted
+        if nothing_is_said:
+            self._taken = wanted
 
     def _enough_samples(self) -> int:
         quiet = self._quiet_frames >= QUIET_FRAMES and not self._open
@@ -206,6 +207,8 @@ class Listener(Worker):
     def _end(self, event: Ended) -> None:
         self._open = False
         self.counters.utterances += 1
+        if event.reason is EndReason.MAX_LENGTH:
+            self._take_over(after_cut=True)
         self._recorder.end(
             EndedUtterance(
                 key=UtteranceKey(self._session_id, event.span.start),

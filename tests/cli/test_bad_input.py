@@ -386,20 +386,34 @@ def test_a_locked_database_is_told(home: Home, quiet: Path, command: tuple[str, 
     assert "turn on the light" in home.run("history").stdout
 
 
-@pytest.mark.parametrize("command", COMMANDS_ON_IT)
-@pytest.mark.parametrize("damage", ["garbage", "cut"])
-def test_a_corrupt_database_is_told_and_left_alone(
-    home: Home, quiet: Path, command: tuple[str, ...], damage: str
-) -> None:
+def damaged(home: Home, damage: str) -> tuple[Path, bytes]:
+    """Damage the database; return where it is and what is left of it."""
     path = with_database(home)
     content = path.read_bytes()
     left = b"garbage " * 4096 if damage == "garbage" else content[: len(content) // 3]
     path.write_bytes(left)
-    done = home.run(*SPHINX, *command, cwd=home.path)
+    return path, left
+
+
+@pytest.mark.parametrize("damage", ["garbage", "cut"])
+def test_a_corrupt_database_is_told_and_left_alone(home: Home, damage: str) -> None:
+    path, left = damaged(home, damage)
+    done = home.run("history")
     assert done.returncode == ExitCode.STORE
     assert str(path) in complaint(done.stderr)
     assert "is not a database" in complaint(done.stderr) or "is damaged" in complaint(done.stderr)
     assert path.read_bytes() == left
+
+
+@pytest.mark.parametrize("damage", ["garbage", "cut"])
+def test_who_hears_sets_a_corrupt_database_aside_and_says_where(home: Home, quiet: Path, damage: str) -> None:
+    path, left = damaged(home, damage)
+    done = home.run(*SPHINX, "run", "--file", quiet.name, cwd=home.path)
+    assert done.returncode == ExitCode.OK
+    (aside,) = path.parent.glob("voicebridge.db.corrupt-*Z")
+    assert aside.read_bytes() == left
+    assert str(aside) in done.stderr
+    assert home.run("history").returncode == ExitCode.OK
 
 
 @pytest.mark.parametrize("command", COMMANDS_ON_IT)

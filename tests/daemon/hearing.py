@@ -29,7 +29,7 @@ SECONDS = 30.0
 """How long a test waits for a thread before it fails."""
 SETTINGS = Settings(
     vad=VadSettings(mode="webrtc"),  # hears noise as speech
-    store=StoreSettings(busy_timeout_ms=50),
+    store=StoreSettings(busy_timeout_ms=50, reserve_mb=0),
     health=HealthSettings(status_seconds=0.5),
 )
 

@@ -87,7 +87,7 @@ def _place(invocation: Invocation) -> Iterator[tuple[Settings, Path]]:
     if invocation.loaded.origins["store.state_dir"] == "command line":
         yield settings, paths.state_dir(settings)
         return
-    brief = settings.store.model_copy(update={"retain_audio": "until_transcribed"})
+    brief = settings.store.model_copy(update={"retain_audio": "until_transcribed", "reserve_mb": 0})
     with tempfile.TemporaryDirectory(prefix="voicebridge-") as scratch:
         yield settings.model_copy(update={"store": brief}), Path(scratch)
 

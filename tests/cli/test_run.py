@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.fakes.children import FIRST, SECOND, SPHINX, WHISPER, Home, complaint, speech, wait_until
+from tests.fakes.children import FIRST, SECOND, SPHINX, WHISPER, Home, complaint, no_sound, speech, wait_until
 from voicebridge.domain.errors import ExitCode
 from voicebridge.health.status import read_status
 from voicebridge.settings.paths import database_path, status_paths
@@ -136,6 +136,39 @@ def test_there_is_one_source(home: Home, both: list[str]) -> None:
     done = home.run("run", *both)
     assert done.returncode == ExitCode.USAGE
     assert "--device, --file and --stdin exclude each other." in done.stderr
+
+
+# ---- as a service
+
+
+def test_a_service_begins_without_microphone_or_model_and_says_that_it_is_deaf(home: Home) -> None:
+    nothing = ("-s", "engine.kind=whisper", "-s", "whisper.model=/nowhere", "-s", "health.status_seconds=0.5")
+    home.environment["ALSA_CONFIG_PATH"] = str(no_sound(home.path))
+    with home.start(*nothing, "run", "--service") as process:
+        places = status_paths(home.state, home.environment)
+        wait_until(lambda: (read_status(places) or {}).get("state") == "deaf", process)
+        status = read_status(places)
+        process.terminate()
+        out, error = process.communicate()
+    assert status is not None
+    assert {reason["code"] for reason in status["reasons"]} >= {"device_lost", "engine_failed"}
+    assert (process.returncode, out) == (ExitCode.OK, "")
+    assert "Deaf: " in error
+    assert rows(home, "ending", "sessions") == [("clean",)]
+
+
+def test_a_service_prints_nothing_and_stores_what_it_hears(home: Home, two: Path) -> None:
+    done = home.run(*WHISPER, "run", "--service", "--file", two)
+    assert (done.returncode, done.stdout) == (ExitCode.OK, "")
+    assert "Utterance 2 transcribed" in done.stderr
+    assert rows(home) == [("done", FIRST), ("done", SECOND)]
+
+
+@pytest.mark.parametrize("option", ["--json", "--live"])
+def test_a_service_cannot_be_asked_to_print(home: Home, option: str) -> None:
+    done = home.run("run", "--service", option)
+    assert done.returncode == ExitCode.USAGE
+    assert "--service prints nothing" in done.stderr
 
 
 # ---- how it ends

@@ -1,23 +1,27 @@
+import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.daemon.hearing import SECONDS, Session, blocks, rows, sentences, spoken, spooled
+from tests.daemon.hearing import SECONDS, SETTINGS, Session, blocks, rows, sentences, spoken, spooled
 from tests.daemon.life import life
 from tests.fakes.detector import quiet
 from tests.fakes.engine import FakeEngine
 from tests.fakes.source import MemorySource
 from tests.fakes.utterances import noise
+from voicebridge.daemon.duties import check_deadlines
 from voicebridge.daemon.lifecycle import Patience
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import ExitCode, StoreError
 from voicebridge.domain.events import SpeechStarted, UtteranceSettled, UtteranceStored
 from voicebridge.domain.units import SAMPLE_BYTES, seconds_to_samples
 from voicebridge.health.keeper import Duty, Keeper
+from voicebridge.settings import EngineSettings
 
 IMPATIENT = Patience(listener_seconds=0.2, decode_seconds=0.2, keeper_seconds=0.2, writer_seconds=0.2)
 
@@ -191,3 +195,84 @@ def test_a_decode_beyond_its_deadline_ends_the_process_as_stuck(tmp_path: Path) 
         "settings = SETTINGS.model_copy(update={'engine': EngineSettings.model_construct(**engine_fields)})"
     )
     assert_left_stuck(child(tmp_path, settings=settings), tmp_path, "A decode has run for")
+
+
+def test_a_process_leaves_stuck_also_when_the_store_is(tmp_path: Path) -> None:
+    then = (
+        "session.started.daemon.crew.writer.offer(threading.Event().wait)\n"
+        "        session.started.daemon.leave_stuck('a call hangs')"
+    )
+    done = child(tmp_path, then=then)
+    assert_left_stuck(done, tmp_path, "a call hangs; leaving with status 86")
+    assert "store_writer.py" in done.stderr  # where it stood
+
+
+CAPTURE_CHILD = """
+import sys, time
+from dataclasses import replace
+from pathlib import Path
+from tests.daemon.hearing import *
+from tests.fakes.engine import FakeEngine
+from voicebridge.domain.capture import CaptureState
+
+class Stuck(MemorySource):
+    began = time.monotonic()
+
+    def report(self):
+        return replace(super().report(), state=CaptureState.FAILED, call="teardown", call_began=self.began)
+
+settings = SETTINGS.model_copy(update={"capture": SETTINGS.capture.model_copy(update={"teardown_seconds": 0.5})})
+session = Session(Path(sys.argv[1]), Stuck(blocks(sentences(1)), paced=True, endless=True), FakeEngine(), settings)
+session.hear()
+"""
+
+
+def test_a_microphone_that_does_not_let_itself_be_closed_ends_the_process_as_stuck(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CAPTURE_CHILD, str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == ExitCode.STUCK, done.stderr
+    assert "The sound library has not closed the microphone for" in done.stderr
+    assert "leaving with status 86" in done.stderr
+    assert "Current thread" in done.stderr  # and all others
+    (told,) = rows(tmp_path, "SELECT detail FROM events WHERE kind = 'stuck_leaving'")
+    assert told[0].startswith("The sound library has not closed the microphone")
+
+
+def test_the_service_manager_is_told_why_it_leaves(tmp_path: Path) -> None:
+    address = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(address))
+        manager.settimeout(SECONDS)
+        program = CAPTURE_CHILD.replace(
+            "import sys, time", f"import os, sys, time\nos.environ['NOTIFY_SOCKET'] = {str(address)!r}"
+        )
+        call = [sys.executable, "-c", program, str(tmp_path / "state")]
+        assert subprocess.run(call, capture_output=True, timeout=60, check=False).returncode == ExitCode.STUCK
+        told: list[str] = []
+        while not told or not told[-1].startswith("STATUS=Leaving"):
+            told.append(manager.recv(4096).decode())
+    assert any(line.startswith("READY=1") for line in told)
+    assert "has not closed the microphone" in told[-1]
+
+
+def test_an_orderly_stop_is_not_cut_short_by_a_deadline(tmp_path: Path) -> None:
+    gate = threading.Event()
+    engine = FakeEngine(gate=gate)
+    fields = dict(SETTINGS.engine) | {"decode_deadline_seconds": 0.0}
+    hasty = SETTINGS.model_copy(update={"engine": EngineSettings.model_construct(**fields)})
+    with life(tmp_path, spoken(1, paced=True, endless=True), engine, IMPATIENT) as running:
+        running.start()
+        running.follow_until(UtteranceStored)
+        assert engine.entered.wait(SECONDS)
+        running.daemon.stopping = True
+        check_deadlines(running.daemon, replace(running.plan, settings=hasty))  # a return is what is asserted
+        gate.set()
+        running.stop()
+    assert rows(tmp_path, "SELECT status FROM utterances") == [("done",)]
+
+
+def test_an_orderly_stop_fits_into_what_the_unit_allows() -> None:
+    patience = Patience()
+    assert patience.total_seconds == 40.0
+    assert patience.total_seconds < 45

@@ -25,14 +25,19 @@ from tests.fakes.engine import FakeEngine
 from tests.fakes.source import MemorySource
 from tests.fakes.states import state_in
 from tests.fakes.utterances import NOON, noise
-from voicebridge.daemon.session import Orders, Started, hear
+from voicebridge.daemon.session import Orders, Outage, Started, hear
 from voicebridge.domain.errors import AudioError, ExitCode, SpeechError, StoreBusyError
 from voicebridge.domain.events import (
     CaptureChanged,
+    DeviceMoved,
     EngineFailed,
     Event,
+    MuteChanged,
+    SettingsReloaded,
     SpeechStarted,
     StoreChanged,
+    StoreNotice,
+    StoreNoticeKind,
     UtteranceSettled,
     UtteranceStored,
 )
@@ -276,6 +281,112 @@ def test_what_happened_to_hearing_is_kept_as_events(tmp_path: Path) -> None:
     assert (found["capture_lost"], found["capture_back"]) == ("it was pulled", "it is back")
     assert found["capture_began"] == "it is heard"
     assert found["engine_ready"].startswith("fake script after ")
+
+
+def test_a_return_says_how_long_nothing_was_heard(tmp_path: Path) -> None:
+    def make(events: EventSink) -> Source:
+        def lose() -> None:
+            events.publish(CaptureChanged(hearing=False, source="memory", detail="it was pulled"))
+            events.publish(CaptureChanged(hearing=True, source="memory", detail="it is back"))
+
+        return MemorySource(Blocks(lose, quiet(0.5), quiet(0.5)))
+
+    told: list[Event] = []
+    hear(Orders(SETTINGS, tmp_path, make, engine=FakeEngine()), told.append, lambda _: None)
+    lost = [event.lost_seconds for event in told if isinstance(event, CaptureChanged)]
+    assert lost[0] is None
+    assert lost[1] is not None
+    assert lost[1] >= 0
+
+
+LOST = CaptureChanged(hearing=False, source="mic", detail="gone")
+BACK = CaptureChanged(hearing=True, source="mic", detail="back")
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_an_outage_lasts_from_the_last_block_to_the_return() -> None:
+    clock = Clock()
+    outage = Outage(clock)
+    assert outage.measured(LOST, last_block=97.0) is LOST
+    clock.now = 103.0
+    outage.measured(LOST, last_block=97.0)  # told twice, it is still one
+    clock.now = 110.0
+    assert outage.measured(BACK, last_block=110.0) == dataclasses.replace(BACK, lost_seconds=13.0)
+    assert outage.measured(BACK, last_block=111.0) is BACK
+
+
+def test_an_outage_that_began_before_any_block_lasts_from_when_it_was_told() -> None:
+    clock = Clock()
+    outage = Outage(clock)
+    outage.measured(LOST, last_block=None)
+    clock.now = 104.0
+    assert outage.measured(BACK, last_block=104.0) == dataclasses.replace(BACK, lost_seconds=4.0)
+
+
+def test_a_source_that_measured_the_outage_itself_is_believed() -> None:
+    outage = Outage(Clock())
+    outage.measured(LOST, last_block=90.0)
+    own = dataclasses.replace(BACK, lost_seconds=2.5)
+    assert outage.measured(own, last_block=100.0) is own
+    assert outage.measured(SpeechStarted(7), None) == SpeechStarted(7)
+
+
+def test_what_people_and_the_store_did_is_kept_as_events(tmp_path: Path) -> None:
+    happened = (
+        DeviceMoved("decoy", "desk", "it was unplugged"),
+        MuteChanged(True, "ann"),
+        MuteChanged(False, "SIGUSR2"),
+        SettingsReloaded(("vad.mode",), ("audio.device",)),
+        SettingsReloaded((), (), "not TOML"),
+        StoreNotice(StoreNoticeKind.CLOCK_AHEAD, "The clock is ahead."),
+    )
+
+    def make(events: EventSink) -> Source:
+        def happen() -> None:
+            for event in happened:
+                events.publish(event)
+
+        return MemorySource(Blocks(happen, quiet(0.5), quiet(0.5)))
+
+    hear(Orders(SETTINGS, tmp_path, make, engine=FakeEngine()), lambda _: None, lambda _: None)
+    found = rows(tmp_path, "SELECT kind, detail FROM events ORDER BY id")
+    assert [row for row in found if row[0] != "engine_ready"] == [
+        ("device_moved", "desk to decoy: it was unplugged"),
+        ("muted", "ann"),
+        ("unmuted", "SIGUSR2"),
+        ("reloaded", "in force: vad.mode; after a restart: audio.device"),
+        ("reload_refused", "not TOML"),
+        ("clock_ahead", "The clock is ahead."),
+    ]
+
+
+def test_a_damaged_database_is_set_aside_with_its_name_in_the_alarm(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tmp_path.chmod(0o700)
+    database_path(tmp_path).write_bytes(b"no database at all " * 1000)
+    session = Session(tmp_path, spoken(1, paced=True, endless=True), FakeEngine())
+    alarms: list[str] = []
+
+    def look(event: Event) -> None:
+        if isinstance(event, UtteranceSettled):
+            status = read_status(status_paths(tmp_path))
+            assert status is not None
+            alarms.extend(reason["sentence"] for reason in status["reasons"] if reason["code"] == "database_set_aside")
+            session.stop()
+
+    session.on_event = look
+    with caplog.at_level(logging.WARNING):
+        assert session.hear().exit_code == ExitCode.OK
+    assert ".corrupt-" in alarms[0]
+    assert ".corrupt-" in caplog.text
+    assert rows(tmp_path, "SELECT status FROM utterances") == [("done",)]
 
 
 def test_gaps_are_kept(tmp_path: Path) -> None:

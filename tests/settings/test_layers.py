@@ -9,7 +9,7 @@ import pytest
 from voicebridge.domain.errors import ExitCode, SettingsError
 from voicebridge.settings import Settings
 from voicebridge.settings.describe import described
-from voicebridge.settings.layers import Loaded, digest, load
+from voicebridge.settings.layers import SERVICE_DEFAULTS, Loaded, digest, load
 
 NOWHERE = Path("/nonexistent/voicebridge.toml")
 
@@ -234,3 +234,20 @@ def test_equal_settings_have_equal_digests_and_others_not() -> None:
     assert digest(silero) != digest(Settings())
     assert len(digest(silero)) == 16
     assert int(digest(silero), 16) >= 0
+
+
+# ---- a service
+
+
+def test_a_service_has_defaults_of_its_own() -> None:
+    result = load(None, (), {"HOME": "/nonexistent"}, system_config=NOWHERE, service=True)
+    assert (result.settings.audio.retry, result.settings.engine.required) == (True, False)
+    assert (result.origins["audio.retry"], result.origins["engine.required"]) == ("service", "service")
+    assert {origin for key, origin in result.origins.items() if key not in SERVICE_DEFAULTS} == {"default"}
+
+
+def test_what_the_owner_says_covers_the_defaults_of_a_service(written: Write) -> None:
+    system = written("[audio]\nretry = false\n")
+    result = load(None, ("engine.required=true",), {"HOME": "/nonexistent"}, system_config=system, service=True)
+    assert (result.settings.audio.retry, result.settings.engine.required) == (False, True)
+    assert (result.origins["audio.retry"], result.origins["engine.required"]) == (f"{system}:2", "command line")

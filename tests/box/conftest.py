@@ -1,22 +1,22 @@
 """Fixtures of the system suite. Collected only by tests/box/run, which says in which form."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from tests.box.disk import ForgetfulDisk
 from tests.box.figures import Figures
 from tests.box.image import BUILD, Image
 from tests.box.machine import Box
 from tests.box.service import Service
-from tests.box.sound import Sound, speech_wav
+from tests.box.sound import SPEECH, Sound, put_speech
 from tests.box.wheels import wheels
 
 FORM = os.environ.get("VOICEBRIDGE_BOX", "")
 collect_ignore_glob = [] if FORM else ["test_*.py"]
-SPEECH = "/srv/speech.wav"
 
 
 class BoxMaker(Protocol):
@@ -45,18 +45,40 @@ def new_box() -> BoxMaker:
 
 
 @pytest.fixture(scope="session")
-def installed(figures: Figures, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Sound]]:
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForgetfulDisk]:
+    """A disk that does as it is told, seen in the box as /srv/disk."""
+    with ForgetfulDisk(tmp_path_factory.mktemp("disk")) as disk:
+        yield disk
+
+
+@pytest.fixture(scope="session")
+def installed(
+    figures: Figures, disk: ForgetfulDisk, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Service, Sound]]:
     """The one box of all tests of faults: Debian 12 with sound server and service."""
-    with Box(Image("bookworm"), "faults", {"/srv/wheels": wheels("bookworm")}) as box:
+    shared = {"/srv/disk": disk.mountpoint}
+    with Box(Image("bookworm"), "faults", {"/srv/wheels": wheels("bookworm")}, shared) as box:
         sound, service = Sound(box), Service(box)
         sound.install()
         seconds = service.install()
         figures.note("install on Debian 12", 1, f"{seconds:.0f} s", "ready and hearing", passed=True)
-        speech = tmp_path_factory.mktemp("speech") / "speech.wav"
-        speech_wav(speech, 12, seed=5)
-        box.put(speech, SPEECH)
+        put_speech(box, tmp_path_factory.mktemp("speech"))
         service.put_right()
         yield service, sound
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep what the box had to say of a test that failed, in build/box/failures."""
+    report = yield
+    installed = getattr(item, "funcargs", {}).get("installed")
+    if report.failed and installed:
+        service = installed[0]
+        folder = BUILD / "failures"
+        folder.mkdir(parents=True, exist_ok=True)
+        told = service.box.run("journalctl -b --no-pager -n 400 -o short-monotonic", check=False).stdout
+        (folder / f"{item.name}.log").write_text(f"{report.longreprtext}\n\n{service.status()}\n\n{told}")
+    return report
 
 
 @pytest.fixture
@@ -64,13 +86,13 @@ def service(installed: tuple[Service, Sound], request: pytest.FixtureRequest) ->
     """The service, hearing; it is put right again afterwards."""
     service, sound = installed
     if not (service.active and sound.pactl("info", check=False)):
-        sound.put_right()
+        sound.put_right()  # the test before this one failed
         service.put_right()
     service.wait_hearing()
     yield service
     sound.hush()
-    if request.session.testsfailed or service.box.exists("/run/systemd/system/voicebridge.service.d"):
-        _put_all_right(service, sound)
+    if service.disturbed:
+        service.put_right()
 
 
 @pytest.fixture
@@ -85,8 +107,3 @@ def speech(installed: tuple[Service, Sound], service: Service) -> Iterator[Path]
     installed[1].loop(SPEECH)
     yield Path(SPEECH)
     installed[1].hush()
-
-
-def _put_all_right(service: Service, sound: Sound) -> None:
-    sound.put_right()
-    service.put_right()

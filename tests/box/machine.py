@@ -46,13 +46,19 @@ class Done:
 class Box:
     """A booted Debian. A context manager; what is changed in it goes with it."""
 
-    def __init__(self, image: Image, name: str, binds: Mapping[str, Path] | None = None) -> None:
-        """``binds`` are folders of this machine to be seen inside, read-only, by their place inside."""
+    def __init__(
+        self, image: Image, name: str, binds: Mapping[str, Path] | None = None, shared: Mapping[str, Path] | None = None
+    ) -> None:
+        """``binds`` are folders of this machine to be seen inside, read-only, by their place inside.
+
+        Those that are ``shared`` may be written to.
+        """
         sweep()
         self.image = image
         self._folder = RUNS / f"{name}-{os.getpid()}-{next(_numbers)}"
         self._folder.mkdir(parents=True)
         self._binds = {"/srv/tools": ROOT / "tests/box/tools", **(binds or {})}
+        self._shared = dict(shared or {})
         self._nspawn: subprocess.Popen[bytes] | None = None
         self.leader = 0
         """Its first process, as this machine numbers it."""
@@ -66,6 +72,7 @@ class Box:
         """Boot, and return when systemd says that it is up."""
         self._mount()
         binds = [f"--bind-ro={outside}:{inside}" for inside, outside in self._binds.items()]
+        binds += [f"--bind={outside}:{inside}" for inside, outside in self._shared.items()]
         # The container dies with us, however we end.
         command = ["setpriv", "--pdeathsig", "KILL", "systemd-nspawn", f"--directory={self._folder / 'root'}"]
         command += ["--boot", "--register=no", "--keep-unit", f"--machine={self._folder.name}", "--console=read-only"]
@@ -197,7 +204,7 @@ class Box:
             (self._folder / part).mkdir()
         layers = f"lowerdir={self.image.make()},upperdir={self._folder / 'upper'},workdir={self._folder / 'work'}"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(self._folder / "root")], check=True)
-        for inside in self._binds:
+        for inside in (*self._binds, *self._shared):
             (self._folder / "root" / inside.lstrip("/")).mkdir(parents=True, exist_ok=True)
 
     def _find_leader(self) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import tarfile
 import tempfile
 import time
@@ -12,6 +13,7 @@ from typing import Any
 from tests.box.image import ROOT
 from tests.box.machine import Box, monotonic_of
 from tests.box.sound import MICROPHONE, SOCKET
+from tests.box.threads import PY_SPY
 
 UNIT = "voicebridge.service"
 STATE = "/var/lib/voicebridge"
@@ -20,11 +22,13 @@ CONFIG = "/etc/voicebridge/voicebridge.toml"
 DROP_INS = f"/run/systemd/system/{UNIT}.d"
 CHECKOUT = "/srv/checkout"
 MODEL = ROOT / "bench/voicebridge_bench/models/whisper-commands"
+MODEL_NAME = MODEL.name
 INSTALL_SECONDS = 600.0
 SETTINGS = {
     "audio.device": MICROPHONE,
     "health.status_seconds": "0.5",
     "engine.kind": "whisper",
+    "whisper.model": MODEL_NAME,
     "gate.avg_logprob": "-10",
 }
 """Beside what the installer wrote. The gate must not decide whether a command counts as announced."""
@@ -58,6 +62,7 @@ class Service:
 
     def __init__(self, box: Box) -> None:
         self.box = box
+        self._settings_changed = False
 
     def install(self) -> float:
         """Install it as an operator does, with the sound server of the box; returns how many seconds that took."""
@@ -69,12 +74,23 @@ class Service:
             " || { cat /var/log/install.log; exit 1; }",
             timeout=INSTALL_SECONDS,
         )
-        return time.monotonic() - began
+        took = time.monotonic() - began
+        self._prepare()
+        return took
+
+    def _prepare(self) -> None:
+        """Let the service see the named microphone of the suite beside what the installer shows it, for the decoy."""
+        self.box.write(
+            f"/etc/systemd/system/{UNIT}.d/box.conf", "[Service]\nEnvironment=ALSA_CONFIG_PATH=/etc/asound.conf\n"
+        )
+        self.box.systemctl("daemon-reload")
+        self.box.put(Path(sys.executable).parent / "py-spy", PY_SPY)
 
     # -- what it is told
 
     def set(self, **settings: str) -> None:
         """Set settings (``section__name``), on top of those of the suite, for the next start or reload."""
+        self._settings_changed = bool(settings)
         chosen = SETTINGS | {name.replace("__", "."): value for name, value in settings.items()}
         sections: dict[str, list[str]] = {}
         for name, value in chosen.items():
@@ -82,6 +98,11 @@ class Service:
             sections.setdefault(section, []).append(f"{key} = {_toml(value)}")
         lines = [line for section, keys in sections.items() for line in (f"[{section}]", *keys)]
         self.box.write(CONFIG, "\n".join(lines) + "\n")
+
+    @property
+    def disturbed(self) -> bool:
+        """True when a test has left settings or a drop-in behind."""
+        return self._settings_changed or self.box.exists(DROP_INS)
 
     def drop_in(self, name: str, text: str) -> None:
         """Add lines to the unit until the next ``put_right``."""

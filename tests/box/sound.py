@@ -45,13 +45,17 @@ pcm.{MICROPHONE} {{ type pulse device "{SINK}.monitor" }}
 """
 
 
+SPEECH = "/srv/speech.wav"
+"""Twelve commands, with pauses."""
+ONE_COMMAND = "/srv/command.wav"
+THREE_COMMANDS = "/srv/commands.wav"
+
+
 class Sound:
     """The sound server of a box, and the ways to hurt it."""
 
     def __init__(self, box: Box) -> None:
         self._box = box
-        self._sink = ""
-        self._decoy = ""
 
     def install(self) -> None:
         """Make the units and start them."""
@@ -105,11 +109,11 @@ class Sound:
         """Let it go on."""
         self._box.systemctl("kill", "--signal=CONT", UNIT)
 
-    def unload(self) -> None:
-        """Take the source away."""
+    def unload(self, sink: str = SINK) -> None:
+        """Take a source away."""
         for line in self.pactl("list", "short", "modules").splitlines():
             number, module, arguments = (*line.split("\t"), "", "")[:3]
-            if module == "module-null-sink" and f"sink_name={SINK}" in arguments:
+            if module == "module-null-sink" and f"sink_name={sink}" in arguments:
                 self.pactl("unload-module", number)
 
     def load(self, sink: str = SINK) -> None:
@@ -124,12 +128,17 @@ class Sound:
         self.wait()
 
 
-def speech_wav(path: Path, pieces: int, seed: int, pause_seconds: float = 1.2) -> int:
-    """Write so many spoken commands, with pauses, as WAV; returns the file's length in samples."""
+def put_speech(box: Box, folder: Path) -> None:
+    """Make the recordings and copy them into a box; ``folder`` is for them meanwhile."""
+    for place, pieces in ((SPEECH, 12), (THREE_COMMANDS, 3), (ONE_COMMAND, 1)):
+        recording = folder / Path(place).name
+        write_speech(recording, pieces)
+        box.put(recording, place)
+
+
+def write_speech(path: Path, pieces: int) -> None:
+    """Write so many spoken commands, with pauses of 1.2 s, as WAV."""
     from voicebridge_bench.playlist import Piece, write_playlist
     from voicebridge_bench.speech_corpus import commands
 
-    placed = write_playlist(
-        path, [Piece(clip.text, clip.samples) for clip in commands(pieces, seed=seed)], pause_seconds
-    )
-    return placed[-1].span.end + int(pause_seconds * 16_000)
+    write_playlist(path, [Piece(clip.text, clip.samples) for clip in commands(pieces, seed=5)])

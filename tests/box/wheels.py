@@ -31,13 +31,15 @@ def wheels(suite: str) -> Path:
 
 
 def _download(folder: Path, python: str, lock: Path) -> None:
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--dest", str(folder)]
+    pip = [sys.executable, "-m", "pip", "download", "--no-input", "--dest", str(folder), "--constraint", str(lock)]
     foreign = ["--python-version", python, "--only-binary=:all:"]
-    subprocess.run([*pip, *foreign, "--constraint", str(lock), *_needs()], check=True, cwd=ROOT)
-    subprocess.run([*pip, *foreign, *BUILDERS], check=True)
-    subprocess.run(
-        [*pip, "--no-deps", "--no-binary=:all:", "--constraint", str(lock), "systemd-python"], check=True, cwd=ROOT
-    )
+    with (BUILD / "pip-download.log").open("w") as log:
+        for wanted in (
+            [*foreign, *_needs()],
+            [*foreign, *BUILDERS],
+            ["--no-deps", "--no-binary=:all:", "systemd-python"],  # it has no wheels
+        ):
+            subprocess.run([*pip, *wanted], check=True, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
 
 
 def _needs() -> list[str]:

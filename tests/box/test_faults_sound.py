@@ -1,0 +1,153 @@
+"""What happens to the sound: the server is killed or hangs, the source goes and comes back.
+
+Detected means told in the journal (`capture_lost`); back means that audio arrives again, in the same process or in the
+one that systemd started because the sound library was stuck.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.box.figures import Figures
+from tests.box.machine import monotonic_of
+from tests.box.service import Service
+from tests.box.sound import DECOY, SINK, Sound
+
+DETECTED_SECONDS = 3.0
+STALL_GRAIN_SECONDS = 0.6
+"""A stream that just stops is called stalled after 3 s without frames; looking and telling take this much more."""
+BACK_SECONDS = 5.0
+AWAY_SECONDS = 2.0
+MONITOR = f"{SINK}.monitor"
+
+
+@dataclass(slots=True)
+class Outages:
+    """What a number of outages showed."""
+
+    service: Service
+    detected: list[float] = field(default_factory=list)
+    back: list[float] = field(default_factory=list)
+    without_gap: int = 0
+
+    def one(self, take: Callable[[], None], give_back: Callable[[], None], away_seconds: float = AWAY_SECONDS) -> None:
+        """Take the microphone away and give it back; measure, and leave it hearing."""
+        service = self.service
+        service.wait_hearing()
+        cursor, gaps, began = service.box.cursor(), service.newest("gaps"), time.monotonic()
+        take()
+        lost = service.wait_event("capture_lost", cursor, 30)
+        self.detected.append(monotonic_of(lost) - began)
+        service.box.rest(away_seconds)
+        give_back()
+        returned = time.monotonic()
+        cursor = str(lost["__CURSOR"])
+        heard = service.box.wait_until(
+            lambda: service.events("capture_back", "capture_began", after=cursor), "hearing again", 60
+        )
+        self.back.append(max(0.0, monotonic_of(heard[0]) - returned))
+        service.wait_hearing()
+        service.box.wait_until(lambda: service.gaps_after(gaps) or None, "a gap in the store", 5) if self._has_gap(
+            gaps
+        ) else None
+        self.without_gap += not service.gaps_after(gaps)
+
+    def _has_gap(self, gaps: int) -> bool:
+        """Give the store a moment to commit it."""
+        self.service.box.rest(0.5)
+        return bool(self.service.gaps_after(gaps))
+
+    def judge(self, figures: Figures, fault: str, detected_seconds: float = DETECTED_SECONDS) -> None:
+        """Note the figures, and fail where a bound was missed."""
+        count = len(self.back)
+        in_time = figures.note_seconds(f"{fault}: detected", self.detected, detected_seconds)
+        back = figures.note_seconds(f"{fault}: hearing again after its return", self.back, BACK_SECONDS)
+        told = f"{count - self.without_gap} of {count} outages have one"
+        figures.note(f"{fault}: gaps", count, told, "all", self.without_gap == 0)
+        assert in_time
+        assert back
+        assert self.without_gap == 0
+
+
+def test_a_killed_sound_server_is_heard_again(service: Service, sound: Sound, figures: Figures) -> None:
+    outages = Outages(service)
+
+    def give_back() -> None:
+        sound.start()
+        sound.wait()
+
+    for _ in range(figures.times(3, 20)):
+        outages.one(sound.kill, give_back)
+    outages.judge(figures, "sound server killed")
+
+
+def test_the_only_source_unloaded_and_loaded_is_heard_again(service: Service, sound: Sound, figures: Figures) -> None:
+    outages = Outages(service)
+    for _ in range(figures.times(3, 20)):
+        outages.one(sound.unload, sound.load)
+    outages.judge(figures, "only source unloaded, loaded again")
+
+
+def test_a_decoy_is_not_taken_for_the_source(service: Service, sound: Sound, figures: Figures) -> None:
+    sound.load(DECOY)
+    try:
+        outages, taken_in = Outages(service), 0
+        for _ in range(figures.times(3, 20)):
+            outages.one(sound.unload, sound.load)
+            taken_in += service.status()["capture"]["source"] != MONITOR
+    finally:
+        sound.unload(DECOY)
+    figures.note("with a decoy source: heard the decoy in the end", len(outages.back), f"{taken_in}", "0", not taken_in)
+    outages.judge(figures, "the same with a decoy source")
+    assert taken_in == 0
+
+
+def test_a_hanging_sound_server_is_heard_again_when_it_goes_on(
+    service: Service, sound: Sound, figures: Figures
+) -> None:
+    outages = Outages(service)
+    try:
+        for _ in range(figures.times(3, 20)):
+            outages.one(sound.freeze, sound.thaw, away_seconds=6.0)
+    finally:
+        sound.thaw()
+    outages.judge(figures, "sound server stopped with SIGSTOP, continued", DETECTED_SECONDS + STALL_GRAIN_SECONDS)
+
+
+def test_a_hanging_sound_server_is_no_reason_to_start_again_and_again(
+    service: Service, sound: Sound, figures: Figures
+) -> None:
+    seconds = 45 if figures.full else 30
+    before = service.restarts
+    sound.freeze()
+    try:
+        service.box.rest(seconds)
+        restarts = service.restarts - before
+        state = service.wait_status(lambda status: status["state"] == "deaf", "deaf", 15)["state"]
+    finally:
+        sound.thaw()
+    service.wait_hearing(30)
+    told = f"{restarts} restarts, state {state}"
+    figures.note(f"sound server hangs for {seconds} s", 1, told, "1 restart at the most, deaf", restarts <= 1)
+    assert restarts <= 1
+
+
+def test_without_a_sound_server_the_service_is_ready_and_deaf(service: Service, sound: Sound, figures: Figures) -> None:
+    sound.kill()
+    began = time.monotonic()
+    service.restart()
+    ready = service.ready_monotonic - began
+    state = service.wait_status(
+        lambda status: status["state"] == "deaf" and status["engine_state"] == "ready", "deaf with its engine ready", 30
+    )
+    service.box.rest(5)
+    assert service.active
+    sound.start()
+    returned = time.monotonic()
+    service.wait_hearing(30)
+    back = time.monotonic() - returned
+    told = f"READY after {ready:.2f} s, {state['state']}, hearing {back:.2f} s after the server's start"
+    figures.note(
+        "started without a sound server", 1, told, f"READY, deaf, back in {BACK_SECONDS:g} s", back <= BACK_SECONDS
+    )
+    assert back <= BACK_SECONDS

@@ -1,0 +1,91 @@
+"""Each thread hangs in turn: the watchdog is not fed, systemd starts the process again, nothing is lost."""
+
+import time
+
+import pytest
+
+from tests.box.figures import Figures
+from tests.box.service import Service
+from tests.box.sound import Sound
+from tests.box.threads import frozen, native_threads, python_threads
+
+VITAL = ("MainThread", "capture", "listener", "store-writer", "transcriber", "health-keeper", "sound-watch")
+SHORT = {"WatchdogSec": 6.0, "sign": 4.0}
+LONG = {"WatchdogSec": 20.0, "sign": 10.0}
+GRAIN_SECONDS = 8.0
+"""A dying process writes where its threads stand, systemd notices, starts the next."""
+
+
+@pytest.fixture
+def impatient(service: Service, figures: Figures) -> dict[str, float]:
+    """The service with a short watchdog, so that the short form of the suite is short; the full one takes its own."""
+    if figures.full:
+        return LONG
+    service.drop_in("watchdog", f"[Service]\nWatchdogSec={SHORT['WatchdogSec']:g}\n")
+    service.set(health__sign_of_life_seconds=f"{SHORT['sign']:g}")
+    service.restart()
+    service.wait_hearing()
+    return SHORT
+
+
+def test_a_frozen_thread_has_the_process_started_again(
+    service: Service, sound: Sound, speech: object, impatient: dict[str, float], figures: Figures
+) -> None:
+    cursor, took, stayed = service.box.cursor(), {}, []
+    for name in VITAL:
+        service.wait_hearing()
+        pid, since = service.pid, service.box.cursor()
+        service.wait_announced(1, since)
+        threads = python_threads(service.box, pid)
+        assert name in threads, f"there is no thread {name} among {sorted(threads)}"
+        began = time.monotonic()
+        limit = impatient["WatchdogSec"] + impatient["sign"] + GRAIN_SECONDS
+        with frozen(service.box, threads[name]):
+            try:
+                took[name] = service.wait_ready_after(began, limit)
+            except AssertionError:
+                stayed.append(name)
+    if stayed:
+        service.restart()
+    service.wait_hearing()
+    lost = service.lost(cursor)
+    told = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in took.items())
+    told += f"; not noticed: {', '.join(stayed)}" if stayed else ""
+    bound = f"started again in {impatient['sign']:g} s + {impatient['WatchdogSec']:g} s + {GRAIN_SECONDS:g} s"
+    figures.note("one thread frozen", len(VITAL), told, bound, not stayed)
+    figures.note("announced utterances lost by frozen threads", len(VITAL), f"{len(lost)}", "0", not lost)
+    assert not stayed
+    assert not lost
+
+
+def test_frozen_callbacks_have_the_microphone_opened_again_or_the_process_started(
+    service: Service, impatient: dict[str, float], figures: Figures
+) -> None:
+    pid, cursor, began = service.pid, service.box.cursor(), time.monotonic()
+    others = native_threads(service.box, pid)
+    with frozen(service.box, *others):
+        lost = service.seconds_until("capture_lost", cursor, began, 20)
+        service.box.wait_until(
+            lambda: service.pid not in {0, pid} or service.status().get("state") == "hearing",
+            "hearing or a new process",
+            impatient["WatchdogSec"] + impatient["sign"] + GRAIN_SECONDS,
+        )
+    service.wait_hearing()
+    told = f"lost after {lost:.1f} s, hearing again"
+    figures.note("threads of the sound library and the engine frozen", len(others), told, "hearing again", passed=True)
+
+
+def test_a_frozen_control_thread_is_told_and_does_not_end_the_process(
+    service: Service, impatient: dict[str, float], figures: Figures
+) -> None:
+    pid = service.pid
+    threads = python_threads(service.box, pid)
+    assert "control" in threads, sorted(threads)
+    began = time.monotonic()
+    with frozen(service.box, threads["control"]):
+        status = service.wait_status(lambda status: status["state"] == "degraded", "degraded", 30)
+        took = time.monotonic() - began
+        service.box.rest(impatient["WatchdogSec"])
+        assert service.pid == pid
+    codes = [reason["code"] for reason in status["reasons"]]
+    figures.note("control thread frozen", 1, f"degraded after {took:.1f} s: {codes}", "told, no restart", passed=True)

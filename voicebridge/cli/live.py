@@ -13,13 +13,17 @@ import click
 from voicebridge.domain.audio import Gap
 from voicebridge.domain.events import (
     CaptureChanged,
+    DeviceMoved,
     EngineFailed,
     EngineReady,
     Event,
     GapNoted,
+    MuteChanged,
+    SettingsReloaded,
     SpeechDiscarded,
     SpeechStarted,
     StoreChanged,
+    StoreNotice,
     UtteranceSettled,
     UtteranceStored,
 )
@@ -160,14 +164,25 @@ def notice(event: Event) -> str:
     match event:
         case GapNoted(gap):
             return f"-- {gap.span.seconds:.2f} s of audio were lost ({gap.reason})"
-        case CaptureChanged(detail=detail) | StoreChanged(detail=detail):
-            return f"-- {printable(detail)}"
+        case CaptureChanged() | DeviceMoved() | StoreChanged() | StoreNotice():
+            return f"-- {printable(event.detail)}"
+        case MuteChanged() | SettingsReloaded():
+            return f"-- {printable(_steered(event))}"
         case EngineReady(engine, model, load_ms):
             return f"-- {engine} ({printable(model)}) is ready after {load_ms / 1000:.1f} s"
         case EngineFailed(engine, detail):
             return f"-- {engine} cannot be used: {printable(detail)}"
         case _:
             return ""
+
+
+def _steered(event: MuteChanged | SettingsReloaded) -> str:
+    if isinstance(event, MuteChanged):
+        return f"{'muted' if event.muted else 'not muted any more'}, by {event.by}"
+    if event.refused:
+        return f"the settings were not taken: {event.refused}"
+    after = f"; only after a restart: {', '.join(event.needs_restart)}" if event.needs_restart else ""
+    return f"settings read again, in force: {', '.join(event.applied) or 'nothing new'}{after}"
 
 
 class JsonPrinter:
@@ -225,6 +240,21 @@ def _told(event: Event) -> dict[str, object] | None:
             return {"event": "engine_ready", "engine": engine, "model": model, "load_ms": load_ms}
         case EngineFailed(engine, detail):
             return {"event": "engine_failed", "engine": engine, "detail": detail}
+        case _:
+            return _told_change(event)
+
+
+def _told_change(event: Event) -> dict[str, object] | None:
+    match event:
+        case DeviceMoved(source, wanted, detail):
+            return {"event": "device_moved", "source": source, "wanted": wanted, "detail": detail}
+        case MuteChanged(muted, by):
+            return {"event": "muted" if muted else "unmuted", "by": by}
+        case SettingsReloaded(applied, needs_restart, refused):
+            kind = "reload_refused" if refused else "reloaded"
+            return {"event": kind, "applied": applied, "needs_restart": needs_restart, "detail": refused}
+        case StoreNotice(kind, detail):
+            return {"event": kind.value, "detail": detail}
         case _:
             return None
 

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ from voicebridge.domain.errors import VoicebridgeError
 from voicebridge.domain.events import Event
 
 if TYPE_CHECKING:
+    from voicebridge.daemon.control_signals import ControlSignals
     from voicebridge.daemon.session import Orders, Report, Started
+    from voicebridge.daemon.steering import Steering
 
 logger = logging.getLogger("voicebridge")
 
@@ -59,6 +62,7 @@ def hear_session(
     ``notices`` are what loading the settings had to say.
     """
     from voicebridge.daemon import last_words
+    from voicebridge.daemon.control_signals import has_controlling_terminal
     from voicebridge.daemon.logs import configure_logging
     from voicebridge.daemon.messages import STOPPED, log_announced, log_event
     from voicebridge.daemon.session import hear
@@ -79,7 +83,7 @@ def hear_session(
             audience.tell(lambda: show(event))
 
     try:
-        with StopSignals() as signals:
+        with StopSignals() as signals, _control_signals(orders) as control_signals:
 
             def begin(started: "Started") -> None:
                 signals.call_on_stop(started.daemon.request_stop)
@@ -89,7 +93,12 @@ def hear_session(
                     _log_start(started, session)
                 audience.tell(lambda: greet(started))
 
-            report = hear(replace(orders, housekeeping=log.flush), announce, begin)
+            def steer(steering: "Steering") -> None:
+                steering.live.on_change(lambda new: log.apply(new.log), "log")
+                if control_signals is not None:
+                    control_signals.call(steering.signals(terminal=has_controlling_terminal()))
+
+            report = hear(replace(orders, housekeeping=log.flush, on_steering=steer), announce, begin)
         if logged:
             reason = "its source has ended" if report.ended else str(report.error or "it was asked to")
             log_event(logger, STOPPED, seconds=time.monotonic() - began, reason=reason)
@@ -97,6 +106,12 @@ def hear_session(
         log.close()
     audience.check()
     return report
+
+
+def _control_signals(orders: "Orders") -> "AbstractContextManager[ControlSignals | None]":
+    from voicebridge.daemon.control_signals import ControlSignals
+
+    return nullcontext() if orders.reread is None else ControlSignals()
 
 
 def _log_start(started: "Started", session: int) -> None:

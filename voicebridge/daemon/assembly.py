@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from voicebridge.audio.pcm import SampleFormat
     from voicebridge.audio.ring import Ring
     from voicebridge.daemon.lifecycle import Crew
+    from voicebridge.daemon.mute import Mute
     from voicebridge.daemon.notebook import Notebook
     from voicebridge.pipeline.events import EventStream, Subscription
     from voicebridge.pipeline.listener import Listener
@@ -111,6 +112,8 @@ class Ears:
     """Subscribed before the source was started: a microphone that is not there is told at once."""
     muted: Callable[[], bool] = _not_muted
     """Whether samples are zeroed now."""
+    mute: "Mute | None" = None
+    """What zeroes them."""
 
 
 @dataclass(frozen=True, slots=True)

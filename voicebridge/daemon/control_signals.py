@@ -12,13 +12,10 @@ NUMBERS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 class ControlSignals:
     """Keeps the signals from ending the process, and calls what was said for each.
 
-    One that comes before anything was said for it is done as soon as it is. SIGHUP is left as it is where there is a
-    terminal: there it says that the terminal is gone, and an unseen microphone must not go on hearing.
+    One that comes before anything was said for it is done as soon as it is. One that is ignored stays so (nohup).
     """
 
-    def __init__(self, *, has_terminal: bool | None = None) -> None:
-        terminal = has_controlling_terminal() if has_terminal is None else has_terminal
-        self._numbers = NUMBERS[1:] if terminal else NUMBERS
+    def __init__(self) -> None:
         self._actions: Mapping[int, Callable[[], None]] = {}
         self._early: list[int] = []
         self._before: dict[signal.Signals, object] = {}
@@ -30,8 +27,9 @@ class ControlSignals:
             self._handle(self._early.pop(0), None)
 
     def __enter__(self) -> Self:
-        for number in self._numbers:
-            self._before[number] = signal.signal(number, self._handle)
+        for number in NUMBERS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(

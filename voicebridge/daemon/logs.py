@@ -59,6 +59,13 @@ class Logging:
         """Repeats that were counted instead of logged."""
         return self._limit.suppressed
 
+    def apply(self, settings: LogSettings) -> None:
+        """Take over another level, burst and word on transcripts; from any thread. The form needs a new start."""
+        self._context.transcripts = settings.transcripts
+        self._limit.burst = settings.burst
+        for name in OWN_LOGGERS:
+            logging.getLogger(name).setLevel(settings.level.upper())
+
     def flush(self) -> None:
         """Report repeats whose window is over, also when nothing else is logged."""
         self._limit.flush()

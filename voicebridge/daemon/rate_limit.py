@@ -41,7 +41,8 @@ class RateLimit(logging.Filter):
         super().__init__()
         self.suppressed = 0
         """Messages held back since the start."""
-        self._burst = burst
+        self.burst = burst
+        """Messages of a kind that pass in one window; may be changed at any time."""
         self._burst_seconds = burst_seconds
         self._report = report
         self._clock = clock
@@ -72,7 +73,7 @@ class RateLimit(logging.Filter):
         if window is None:
             window = _Window(self._clock() + self._burst_seconds, 0, 0, record)
             self._windows[kind] = window
-        if window.passed < self._burst:
+        if window.passed < self.burst:
             window.passed += 1
             return True
         window.suppressed += 1

@@ -4,12 +4,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicebridge.daemon.assembly import Ears, Plan, SourceMaker, build_crew, choose_engine
+from voicebridge.daemon.live import LiveSettings
 from voicebridge.daemon.systemd import extend_timeout, notify, status
 from voicebridge.domain.errors import ExitCode, VoicebridgeError
 from voicebridge.domain.events import (
@@ -28,8 +29,10 @@ from voicebridge.domain.units import FRAME_MS, seconds_to_samples
 from voicebridge.settings import Settings, paths
 
 if TYPE_CHECKING:
+    from voicebridge.daemon.duties import StatusReporter
     from voicebridge.daemon.lifecycle import Daemon
     from voicebridge.daemon.notebook import Notebook
+    from voicebridge.daemon.steering import Steering
     from voicebridge.daemon.watch import Watch
     from voicebridge.pipeline.store_writer import StoreWriter
 
@@ -56,7 +59,10 @@ class Orders:
     housekeeping: Callable[[], None] = lambda: None
     """Called by the health keeper every half minute."""
     reread: Callable[[], Settings] | None = None
-    """Reads the settings again as they were read at the start. Raises SettingsError."""
+    """Reads the settings again as they were read at the start. Raises SettingsError. Where there is none, nothing can
+    be steered: there is no control thread."""
+    on_steering: Callable[["Steering"], None] = lambda _: None
+    """Called with what can be steered, before the threads start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +106,22 @@ def hear(orders: Orders, on_event: Callable[[Event], None], on_start: Callable[[
 
 @contextmanager
 def _capturing(orders: Orders) -> Iterator[Ears]:
+    from voicebridge.audio.mute import MuteSwitch
     from voicebridge.audio.ring import Ring
+    from voicebridge.daemon.mute import Mute
     from voicebridge.pipeline.events import EventStream
 
     events = EventStream()
     announced = events.subscribe(EVENTS_HELD)
     ring = Ring(seconds_to_samples(orders.settings.audio.ring_seconds))
+    switch = MuteSwitch(ring)
+    mute = Mute(switch, paths.mute_path(orders.state), events)
     source = orders.make_source(events)
-    source.start(ring)
+    if source.info.paced:  # a file that is heard on purpose is not what was muted
+        mute.restore()
+    source.start(switch)
     try:
-        yield Ears(source, ring, events, announced)
+        yield Ears(source, ring, events, announced, lambda: mute.muted, mute)
     finally:
         source.stop()
 
@@ -123,11 +135,12 @@ def _hear(orders: Orders, ears: Ears, on_event: Callable[[Event], None], on_star
     daemon = None
     try:
         notebook.note_engine(engine.info.engine, engine.info.model)
-        plan = Plan(orders.settings, ears, notebook, engine, threading.Event())
+        live = LiveSettings(orders.settings, orders.reread or (lambda: orders.settings), ears.events)
+        plan = Plan(orders.settings, ears, notebook, engine, threading.Event(), lambda: live.current)
         daemon = _daemon(plan)
         fell_back = orders.engine is None and orders.settings.engine.kind == "auto" and engine.info.engine != "whisper"
         on_start(Started(daemon, notebook, ears.source, reason, fell_back))
-        _run(orders, plan, daemon, on_event)
+        _run(orders, plan, daemon, live, on_event)
         ending = "clean" if daemon.exit_code == ExitCode.OK else f"error: {daemon.error or 'a part failed'}"
         listener = daemon.crew.listener
         return Report(
@@ -154,7 +167,7 @@ def _daemon(plan: Plan) -> "Daemon":
     return Daemon(build_crew(plan), plan.over, plan.settings.engine.required)
 
 
-def _run(orders: Orders, plan: Plan, daemon: "Daemon", on_event: Callable[[Event], None]) -> None:
+def _run(orders: Orders, plan: Plan, daemon: "Daemon", live: LiveSettings, on_event: Callable[[Event], None]) -> None:
     from voicebridge.daemon.duties import StatusReporter, duties
     from voicebridge.daemon.watch import StatusLine
     from voicebridge.health.keeper import Duty, Keeper
@@ -169,20 +182,35 @@ def _run(orders: Orders, plan: Plan, daemon: "Daemon", on_event: Callable[[Event
         _note(plan, daemon.crew.writer, event)
         on_event(event)
 
+    steered = _steered(orders, plan, daemon, live, reporter)
     _tell_recovery(plan, daemon)
     keeper = Keeper((*duties(watch, reporter), Duty(HOUSEKEEPING_SECONDS, orders.housekeeping)), time.monotonic)
     daemon.start(keeper)
-    # Settings, store and capture supervisor run; whether a model is loaded and something is heard comes later.
-    line.note(first := reporter.line())
-    notify("READY=1", status(first))
     try:
-        daemon.follow(announce, orders.seconds)
+        with steered:
+            # Settings, store and capture supervisor run; whether a model is loaded and something is heard comes later.
+            line.note(first := reporter.line())
+            notify("READY=1", status(first))
+            daemon.follow(announce, orders.seconds)
     finally:
         notify("STOPPING=1", extend_timeout(daemon.patience.total_seconds), status("Stopping"))
         try:
             daemon.stop(announce)
         finally:
             reporter.close()
+
+
+def _steered(
+    orders: Orders, plan: Plan, daemon: "Daemon", live: LiveSettings, reporter: "StatusReporter"
+) -> AbstractContextManager[None]:
+    """Return what serves those who steer while it is entered; nothing does where settings cannot be read again."""
+    if orders.reread is None or plan.ears.mute is None:
+        return nullcontext()
+    from voicebridge.daemon.steering import steering
+
+    steered = steering(daemon, plan, plan.ears.mute, live, reporter, orders.state)
+    orders.on_steering(steered)
+    return steered.serving()
 
 
 def _watch(daemon: "Daemon", plan: Plan) -> "Watch":

@@ -31,8 +31,8 @@ LIVE: Mapping[str, tuple[str, ...]] = {
         "min_speech_ratio",
     ),
     "store": ("retain_audio", "max_bytes", "reserve_mb", "backups_kept"),
-    "log": ("level", "transcripts", "burst", "burst_seconds"),
-    "health": ("status_seconds", "zero_seconds", "sign_of_life_seconds", "listener_lag_seconds"),
+    "log": ("level", "transcripts", "burst"),
+    "health": ("zero_seconds", "sign_of_life_seconds", "listener_lag_seconds"),
 }
 """Settings that the running daemon can take over, by section."""
 
@@ -43,8 +43,8 @@ RESTART: Mapping[str, tuple[str, ...]] = {
     "whisper": ("model", "models_dir", "device", "compute_type", "threads"),
     "sphinx": ("model_dir",),
     "store": ("state_dir", "backlog_mb", "busy_timeout_ms"),
-    "log": ("format",),
-    "health": ("anchor_seconds",),
+    "log": ("format", "burst_seconds"),
+    "health": ("status_seconds", "anchor_seconds"),
     "control": ("enabled", "group"),
 }
 """Settings that something was built from which cannot be built anew while it hears."""

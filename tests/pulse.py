@@ -88,6 +88,27 @@ class PulseServer:
         """Play a file into the sink; returns when it was played."""
         subprocess.run(["paplay", f"--device={SINK}", str(path)], env=self.environment, check=True, timeout=120)
 
+    def load(self, sink: str) -> None:
+        """Add a null sink, and with its monitor a source."""
+        self._pactl("load-module", "module-null-sink", f"sink_name={sink}", f"rate={self._rate}", "channels=2")
+
+    def unload(self, sink: str) -> None:
+        """Take a null sink and its monitor away; who hears it is led to another source, if there is one."""
+        for line in self._pactl("list", "modules", "short").splitlines():
+            index, _, arguments = line.partition("\t")
+            if f"sink_name={sink} " in f"{arguments} ":
+                self._pactl("unload-module", index)
+
+    def move_streams(self, source: str) -> None:
+        """Lead all streams that record to another source, as a person does with a mixer."""
+        for line in self._pactl("list", "source-outputs", "short").splitlines():
+            self._pactl("move-source-output", line.split("\t")[0], source)
+
+    def _pactl(self, *arguments: str) -> str:
+        return subprocess.run(
+            ["pactl", *arguments], env=self.environment, capture_output=True, text=True, check=True, timeout=20
+        ).stdout
+
     def kill(self) -> None:
         """Take the server, and with it the microphone, away at once."""
         for process in (self._server, self._awake):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from voicebridge.audio.capture import Capture, Pace
+from voicebridge.audio.capture import Capture, Continuity
 from voicebridge.audio.level import LevelMeter
 from voicebridge.audio.portaudio import PortAudioStream, inputs
 from voicebridge.audio.portaudio import _open as open_stream
@@ -60,7 +60,7 @@ def test_a_stream_that_does_not_start_is_closed() -> None:
     library = SimpleNamespace(PortAudioError=PortAudioError, RawInputStream=make)
     device = inputs(_library_with_one_device())[0]
     with pytest.raises(PortAudioError):
-        open_stream(library, AudioSettings(), device, Capture(LevelMeter(), Pace()))
+        open_stream(library, AudioSettings(), device, Capture(LevelMeter(), Continuity()))
     assert [stream.closed for stream in made] == [True]
 
 

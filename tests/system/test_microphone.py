@@ -159,7 +159,7 @@ def test_the_daemon_tells_of_an_outage_while_it_lasts_and_keeps_it_when_it_is_st
     gone_at = time.monotonic()
     deaf = daemon.wait_until(lambda status: status["deaf_seconds"] > 5)
     assert deaf["state"] == "deaf"
-    assert deaf["trouble"] == f"No audio has arrived for {deaf['deaf_seconds']:.0f} s."
+    assert deaf["trouble"].startswith("Nothing can be heard from default for ")
     away_seconds = time.monotonic() - gone_at
     assert daemon.stop() == 0
     with closing(sqlite3.connect(database_path(tmp_path))) as db:

@@ -1,14 +1,16 @@
 """What the device callback does with a block: resample, write, count; and how it knows what was lost."""
 
-import time
 from collections.abc import Callable
 
 import numpy.typing as npt
 
+from voicebridge.audio.rate_meter import RateMeter
 from voicebridge.audio.resample import Block, Resampler
+from voicebridge.audio.signal_check import SignalCheck
+from voicebridge.audio.sleep_watch import Clocks, SleepWatch
 from voicebridge.domain.audio import GapReason
 from voicebridge.domain.ports import BlockSink
-from voicebridge.domain.units import SAMPLE_RATE
+from voicebridge.domain.units import SAMPLE_RATE, seconds_to_samples
 
 _DRIFT = 200e-6
 """Most that a sound card's clock runs slow against the system's: crystals are within 100 ppm each."""
@@ -24,11 +26,6 @@ class Pace:
     def __init__(self) -> None:
         self._samples = 0.0
         self._lowest: float | None = None
-        self._latest_at: float | None = None
-
-    def silent_seconds(self, now_seconds: float) -> float:
-        """Return how long no block had come by then, of any stream; 0 before the very first one."""
-        return 0.0 if self._latest_at is None else max(0.0, now_seconds - self._latest_at)
 
     def missing_samples(self, now_seconds: float, arrived_samples: float) -> int:
         """Return how many samples are missing before a block that has just arrived (late ones count as missing)."""
@@ -45,10 +42,27 @@ class Pace:
         self._samples += samples
         excess = self._excess(now_seconds)
         self._lowest = excess if self._lowest is None else min(self._lowest + samples * _DRIFT, excess)
-        self._latest_at = now_seconds
 
     def _excess(self, now_seconds: float) -> float:
         return now_seconds * SAMPLE_RATE - self._samples
+
+
+class Continuity:
+    """What the streams of one microphone have in common: time, sleep and what the signal says, over all reopenings."""
+
+    def __init__(self, rate_window_seconds: float = 10.0, clocks: Clocks | None = None) -> None:
+        self.clocks = clocks or Clocks()
+        self.rate_window_seconds = rate_window_seconds
+        self.pace = Pace()
+        self.sleep = SleepWatch(self.clocks)
+        self.signal = SignalCheck()
+        self.latest_at: float | None = None
+        """When the newest block came, on CLOCK_MONOTONIC."""
+
+    def missing_until(self, now_seconds: float) -> tuple[int, int]:
+        """Return how many samples are missing by then: while the machine slept, and while it was awake."""
+        asleep = self.sleep.suspended_seconds() if self.latest_at is not None else 0.0
+        return seconds_to_samples(asleep), self.pace.missing_samples(now_seconds, 0)
 
 
 class Capture:
@@ -57,60 +71,77 @@ class Capture:
     def __init__(
         self,
         sink: BlockSink,
-        pace: Pace,
+        continuity: Continuity,
         finished: Callable[[], None] = lambda: None,
-        clock: Callable[[], float] = time.monotonic,
+        reason: GapReason = GapReason.DEVICE_LOST,
     ) -> None:
         self._sink = sink
-        self._pace = pace
+        self._shared = continuity
+        self._reason = reason
         self.finished = finished
         """Called by the sound library's thread when the stream has ended, for whatever reason."""
-        self._clock = clock
+        self._clock = continuity.clocks.monotonic
         self._resampler: Resampler | None = None
         self._ratio = 1.0
-        self._begun_at = clock()
-        self._latest_at: float | None = None
+        self._latest_at = self._clock()
+        self._meter = RateMeter(continuity.rate_window_seconds)
         self.live = True
         """Set to False to ignore whatever a stream still delivers."""
+        self.held = False
+        """While True blocks are not ours yet: it is not known whether the stream is fed from the right source."""
+        self.blocks = 0
+        """Blocks that reached the sink."""
         self.overflows = 0
         self.failure: Exception | None = None
         """What the sound library's thread died of, if it is our fault."""
 
     @property
     def heard(self) -> bool:
-        """True once a block has come."""
-        return self._latest_at is not None
+        """True once a block has reached the sink."""
+        return self.blocks > 0
 
     @property
     def broken_samples(self) -> int:
         """Samples that were no number."""
         return 0 if self._resampler is None else self._resampler.broken_samples
 
+    @property
+    def rate_ratio(self) -> float | None:
+        """Samples that came over samples that should have, in the newest full window."""
+        return self._meter.ratio
+
+    @property
+    def frozen_seconds(self) -> float:
+        """How long this stream has brought one and the same thing, which is not silence."""
+        return self._shared.signal.frozen_seconds if self.heard else 0.0
+
     def begin(self, rate: int, channels: int, dtype: npt.DTypeLike) -> None:
         """Say what the blocks will be like, before the first one."""
         self._resampler = Resampler(rate, channels, dtype)
+        self._shared.signal.begin(rate, dtype)
         self._ratio = SAMPLE_RATE / rate
-        self._begun_at = self._clock()
+        self._latest_at = self._clock()
 
     def take(self, block: Block, overflowed: bool) -> None:
-        """Take a block, shape (n, channels), and whether blocks were dropped before it."""
+        """Take a raw block, shape (n, channels), and whether blocks were dropped before it."""
         if not self.live or self._resampler is None:
             return
         now, samples = self._clock(), len(block) * self._ratio
-        if not self.heard:
-            self._report(self._pace.missing_samples(now, samples), GapReason.DEVICE_LOST)
-        elif overflowed:
-            self.overflows += 1
-            missing = self._pace.missing_samples(now, samples)
-            # Less than a block is the delay that every overflow comes with, not loss.
-            self._report(missing if missing > samples else 0, GapReason.OVERFLOW)
-        self._pace.arrived(now, samples)
-        self._sink.write(self._resampler.process(block))
         self._latest_at = now
+        if self.held:
+            return
+        self._account(now, samples, overflowed)
+        shared = self._shared
+        shared.pace.arrived(now, samples)
+        shared.signal.take(block)
+        self._meter.arrived(now, samples / SAMPLE_RATE)
+        self._sink.write(self._resampler.process(block))
+        shared.latest_at = now
+        self.blocks += 1
 
     def silent_seconds(self) -> float:
-        """Return how long no block has come."""
-        return self._clock() - (self._begun_at if self._latest_at is None else self._latest_at)
+        """Return how long no block has come, or since it was opened."""
+        return self._clock() - self._latest_at
 
     def end(self) -> None:
         """Write what the resampler still holds; the stream is closed and its thread gone."""
@@ -118,6 +149,23 @@ class Capture:
             self._sink.write(self._resampler.flush())
         self.live = False
 
+    def _account(self, now: float, samples: float, overflowed: bool) -> None:
+        """Tell what is missing before a block that has just arrived."""
+        asleep = self._shared.sleep.suspended_seconds()
+        if asleep and self._shared.latest_at is not None:
+            # The monotonic clock stood meanwhile, so the pace knows nothing of it.
+            self._meter.restart()
+            self._sink.write_gap(seconds_to_samples(asleep), GapReason.SUSPEND)
+        if not self.heard:
+            self._report(self._shared.pace.missing_samples(now, samples), self._reason)
+        elif overflowed:
+            self.overflows += 1
+            missing = self._shared.pace.missing_samples(now, samples)
+            # Less than a block is the delay that every overflow comes with, not loss.
+            self._report(missing if missing > samples else 0, GapReason.OVERFLOW)
+
     def _report(self, missing: int, reason: GapReason) -> None:
-        self._pace.skip(missing)
+        if missing:
+            self._meter.restart()
+        self._shared.pace.skip(missing)
         self._sink.write_gap(missing, reason)

@@ -1,10 +1,14 @@
 """Microphones: which there are, and which one is meant."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from voicebridge.domain.errors import DeviceError, ExitCode
 from voicebridge.domain.text import printable
+
+_CARD_NUMBER = re.compile(r" \(hw:\d+,\d+\)$")
+"""What PortAudio adds to the name of an ALSA device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,10 @@ def _matching(devices: Sequence[InputDevice], wanted: str) -> list[InputDevice]:
         return [device for device in devices if device.index == int(wanted)]
     folded = wanted.casefold()
     exact = [device for device in devices if device.name.casefold() == folded]
-    return exact or [device for device in devices if folded in device.name.casefold()]
+    part = exact or [device for device in devices if folded in device.name.casefold()]
+    # ALSA numbers its cards in the order in which they come: the number at the end may be another one after a replug.
+    stable = _CARD_NUMBER.sub("", folded)
+    return part or [device for device in devices if stable and stable in device.name.casefold()]
 
 
 def _listing(devices: Sequence[InputDevice]) -> str:

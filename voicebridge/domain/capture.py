@@ -41,7 +41,7 @@ class CaptureReport:
 
     state: CaptureState
     since: float
-    """When it came into this state."""
+    """When it came into this state; ``lost`` and ``recovering``, which alternate, count as one."""
     sign: float
     """When its supervisor last gave a sign of life."""
     watch_sign: float | None = None

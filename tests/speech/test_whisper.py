@@ -1,6 +1,8 @@
 import functools
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -262,3 +264,32 @@ def test_a_change_before_the_load_is_checked_by_the_load() -> None:
     engine.apply(WhisperSettings(language="de"))
     with pytest.raises(SpeechError, match="'de' is not spoken"):
         engine.load()
+
+
+STARVED = f"""
+import resource
+import numpy as np
+import psutil
+from pathlib import Path
+from voicebridge.domain.errors import EngineStarvedError
+from voicebridge.settings.schema import WhisperSettings
+from voicebridge.speech.whisper import WhisperEngine
+
+engine = WhisperEngine(WhisperSettings(threads=1), Path({str(WHISPER_COMMANDS)!r}))
+engine.load()
+audio = np.zeros(480_000, np.int16)
+engine.decode(audio, 0)
+before = resource.getrlimit(resource.RLIMIT_AS)
+resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms, before[1]))
+try:
+    engine.decode(np.concatenate([audio[240_000:], audio[:240_000]]), 0)
+except EngineStarvedError as error:
+    told = str(error)
+resource.setrlimit(resource.RLIMIT_AS, before)
+print(engine.decode(audio, 0).encoder_passes, told)
+"""
+
+
+def test_a_decode_without_memory_is_nobodys_fault_and_the_next_one_with_memory_is_well() -> None:
+    done = subprocess.run([sys.executable, "-c", STARVED], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.startswith("1 Whisper got too little memory for a decode."), done.stderr

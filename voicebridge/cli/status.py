@@ -11,12 +11,15 @@ import click
 
 from voicebridge.cli.asking import service_instead
 from voicebridge.cli.invocation import Invocation
+from voicebridge.daemon.control_client import Client
 from voicebridge.domain.errors import ControlError, ExitCode
 from voicebridge.domain.text import printable
 from voicebridge.settings import paths
 
 STALE_SECONDS = 30.0
 """A status older than this is not believed: it is written every two seconds."""
+ASK_SECONDS = 1.0
+"""How long the control thread has to answer before what was written last is shown."""
 FULL_SCALE = 32768
 
 
@@ -65,7 +68,8 @@ def _look(invocation: Invocation) -> Seen:
     running = holder(state)
     if running is None:
         return Seen(state, None, None, service=False)
-    return Seen(state, str(running), _status_of(running.pid, state), service=False)
+    status = _asked(running.pid, state) or _written(running.pid, state)
+    return Seen(state, str(running), status, service=False)
 
 
 def _understood(status: dict[str, Any] | None, version: str) -> dict[str, Any] | None:
@@ -79,7 +83,19 @@ def _understood(status: dict[str, Any] | None, version: str) -> dict[str, Any] |
     return status
 
 
-def _status_of(pid: int, state: Path) -> dict[str, Any] | None:
+def _asked(pid: int, state: Path) -> dict[str, Any] | None:
+    """Return what this process says now; None when it has no control socket, or its control thread does not answer."""
+    for place in paths.control_paths(state):
+        try:
+            with Client(place, ASK_SECONDS) as client:
+                if client.greeting.pid == pid:
+                    return _understood(client.ask("status")["status"], client.greeting.version)
+        except ControlError:
+            continue
+    return None
+
+
+def _written(pid: int, state: Path) -> dict[str, Any] | None:
     """Return what this process wrote last; one that was killed leaves its status to be found by mistake."""
     from voicebridge.health.status import read_status
 

@@ -104,6 +104,10 @@ class PulseServer:
         for line in self._pactl("list", "source-outputs", "short").splitlines():
             self._pactl("move-source-output", line.split("\t")[0], source)
 
+    def make_default(self, source: str) -> None:
+        """Make a source the one that those hear who name none."""
+        self._pactl("set-default-source", source)
+
     def _pactl(self, *arguments: str) -> str:
         return subprocess.run(
             ["pactl", *arguments], env=self.environment, capture_output=True, text=True, check=True, timeout=20

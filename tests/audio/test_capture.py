@@ -78,10 +78,48 @@ def test_late_blocks_without_an_overflow_are_no_loss() -> None:
     sink, clock = MemorySink(), Clock()
     capture = capture_into(sink, clock)
     feed(capture, clock, 5)
-    clock.now += 0.4
-    for _ in range(20):
+    clock.now += 1.4
+    for _ in range(70):
         capture.take(BLOCK, overflowed=False)
+    feed(capture, clock, 200)
     assert sink.gaps == []
+
+
+def test_a_hole_that_nobody_told_of_is_a_gap_once_it_is_certain() -> None:
+    sink, clock = MemorySink(), Clock()
+    capture = capture_into(sink, clock)
+    feed(capture, clock, 50)
+    clock.now += 2.0
+    feed(capture, clock, 90)
+    assert sink.gaps == []
+    feed(capture, clock, 90)
+    (gap,) = sink.gaps
+    assert gap.reason is GapReason.OVERFLOW
+    assert gap.span.seconds == pytest.approx(2.0, abs=0.01)
+
+
+def test_a_slow_device_that_paused_is_charged_with_the_pause_alone() -> None:
+    sink, clock = MemorySink(), Clock()
+    capture = capture_into(sink, clock)
+    for _ in range(1000):  # 2 % slow
+        clock.now += 0.0204
+        capture.take(BLOCK, overflowed=False)
+    clock.now += 1.0
+    for _ in range(110):
+        clock.now += 0.0204
+        capture.take(BLOCK, overflowed=False)
+    (gap,) = sink.gaps
+    assert gap.span.seconds == pytest.approx(1.0, abs=0.05)
+
+
+def test_an_overflow_that_comes_with_a_hole_is_told_once() -> None:
+    sink, clock = MemorySink(), Clock()
+    capture = capture_into(sink, clock)
+    feed(capture, clock, 50)
+    clock.now += 2.0
+    capture.take(BLOCK, overflowed=True)
+    feed(capture, clock, 200)
+    assert len(sink.gaps) == 1
 
 
 def test_the_time_between_two_streams_is_a_gap() -> None:
@@ -184,7 +222,7 @@ def test_a_thread_that_was_held_between_the_clocks_has_not_slept() -> None:
     capture = Capture(sink, Continuity(10.0, Clocks(clock, lambda: _held(clock))))
     capture.begin(16_000, 1, np.int16)
     feed(capture, clock, 3)
-    assert sink.gaps == []
+    assert GapReason.SUSPEND not in [gap.reason for gap in sink.gaps]
 
 
 def _held(clock: Clock) -> float:

@@ -26,6 +26,12 @@ def test_a_device_is_chosen_by_index_name_part_or_default(wanted: str, index: in
     assert choose(DEVICES, wanted).index == index
 
 
+def test_a_card_that_got_another_number_is_found_by_the_rest_of_its_name() -> None:
+    assert choose(DEVICES, "HDA Intel: ALC257 (hw:3,0)").index == 0
+    with pytest.raises(DeviceError, match="There is no microphone"):
+        choose(DEVICES, "USB Mic (hw:0,0)")
+
+
 def test_without_a_default_the_first_is_taken() -> None:
     assert choose(DEVICES[:2], "").index == 0
 

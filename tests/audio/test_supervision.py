@@ -42,6 +42,13 @@ def test_the_first_attempt_is_due_at_once_and_the_state_is_starting_until_it_hea
     assert not supervision.heard_before_now
 
 
+def test_other_numbers_hold_from_the_next_look_on() -> None:
+    supervision = hearing(at=1.0)
+    assert supervision.look(Look(2.5, blocks=1, silent_seconds=1.5)) is None
+    supervision.apply(CaptureSettings(stall_seconds=1.0))
+    assert supervision.look(Look(2.5, blocks=1, silent_seconds=1.5)) is Fault.SILENT
+
+
 def test_refused_attempts_are_repeated_with_pauses_that_double_up_to_the_longest() -> None:
     supervision, now, pauses = machine(AudioSettings(retry_max_seconds=3.0)), 0.0, []
     for _ in range(7):

@@ -15,6 +15,11 @@ from voicebridge.domain.units import SAMPLE_RATE, seconds_to_samples
 _DRIFT = 200e-6
 """Most that a sound card's clock runs slow against the system's: crystals are within 100 ppm each."""
 
+HOLE_SECONDS = 0.5
+"""No block for longer than this is a hole; what it cost is told once blocks have flowed again for a while."""
+_SETTLE_SECONDS = 2.0
+"""Blocks that were only held back have all come by then."""
+
 
 class Pace:
     """Compares the samples that came with the time that passed, over all streams of one microphone.
@@ -45,6 +50,36 @@ class Pace:
 
     def _excess(self, now_seconds: float) -> float:
         return now_seconds * SAMPLE_RATE - self._samples
+
+
+class Hole:
+    """Measures what a hole in the stream of blocks cost that no overflow was told of (a source was changed, say)."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._before = 0
+        self._least = 0
+
+    def lost_samples(self, now_seconds: float, silent_seconds: float, behind: int, behind_before: int) -> int:
+        """Take a block's arrival; return what was lost, once that is certain, else 0.
+
+        ``behind`` is how many samples are missing after it, ``behind_before`` the same after the block before it: slow
+        clocks and held-back blocks are behind, too, and what counts is how far the hole has set them back for good.
+        """
+        if silent_seconds > HOLE_SECONDS and self._began is None:
+            self._began, self._before, self._least = now_seconds, behind_before, behind
+        if self._began is None:
+            return 0
+        self._least = min(self._least, behind)
+        if now_seconds - self._began < _SETTLE_SECONDS:
+            return 0
+        self._began = None
+        lost = self._least - self._before
+        return lost if lost > HOLE_SECONDS / 2 * SAMPLE_RATE else 0
+
+    def told(self) -> None:
+        """Forget an open hole: what is missing was told otherwise."""
+        self._began = None
 
 
 class Continuity:
@@ -85,6 +120,8 @@ class Capture:
         self._ratio = 1.0
         self._latest_at = self._clock()
         self._meter = RateMeter(continuity.rate_window_seconds)
+        self._hole = Hole()
+        self._behind = 0
         self.live = True
         """Set to False to ignore whatever a stream still delivers."""
         self.held = False
@@ -127,12 +164,13 @@ class Capture:
         if not self.live or self._resampler is None:
             return
         now, samples = self._clock(), len(block) * self._ratio
-        self._latest_at = now
+        silent_seconds, self._latest_at = now - self._latest_at, now
         if self.held:
             return
         self._account(now, samples, overflowed)
         shared = self._shared
         shared.pace.arrived(now, samples)
+        self._look_for_hole(now, silent_seconds)
         shared.signal.take(block)
         self._meter.arrived(now, samples / SAMPLE_RATE)
         self._sink.write(self._resampler.process(block))
@@ -164,8 +202,15 @@ class Capture:
             # Less than a block is the delay that every overflow comes with, not loss.
             self._report(missing if missing > samples else 0, GapReason.OVERFLOW)
 
+    def _look_for_hole(self, now: float, silent_seconds: float) -> None:
+        behind = self._shared.pace.missing_samples(now, 0)
+        lost = self._hole.lost_samples(now, silent_seconds if self.heard else 0.0, behind, self._behind)
+        self._report(lost, GapReason.OVERFLOW)
+        self._behind = behind - lost
+
     def _report(self, missing: int, reason: GapReason) -> None:
         if missing:
             self._meter.restart()
+            self._hole.told()
         self._shared.pace.skip(missing)
         self._sink.write_gap(missing, reason)

@@ -94,6 +94,11 @@ class Microphone:
             self._cut_off()
             self._end(self._sink)
 
+    def apply(self, capture: CaptureSettings) -> None:
+        """Go by other numbers from now on; from any thread. ``rate_window_seconds`` and ``on_move`` need a restart."""
+        self._settings = capture
+        self._supervisor.supervision.apply(capture)
+
     def error(self) -> Exception | None:
         """Return what ended the delivery, if it was a fault; None while a lost device is still looked for."""
         return self._error

@@ -92,6 +92,10 @@ class Supervision:
         self.reason = GapReason.DEVICE_LOST
         """Why audio is missing, while it is."""
 
+    def apply(self, capture: CaptureSettings) -> None:
+        """Go by other numbers from the next look on."""
+        self._settings = capture
+
     @property
     def heard_before_now(self) -> bool:
         """True once a stream before the current one was heard."""

@@ -1,4 +1,9 @@
+import logging
+
+import pytest
+
 from voicebridge.daemon.alarms import Alarms
+from voicebridge.daemon.messages import log_announced
 from voicebridge.domain.events import StoreChanged, StoreNotice, StoreNoticeKind
 from voicebridge.health.probes import RULES
 
@@ -31,3 +36,14 @@ def test_what_is_done_in_good_order_is_no_alarm() -> None:
 def test_every_alarm_has_its_row_in_the_table_of_reasons() -> None:
     codes = {rule.code for rule in RULES}
     assert {"database_lost", "database_damaged", "database_set_aside", "reserve_given_up"} <= codes
+
+
+@pytest.mark.parametrize("kind", StoreNoticeKind)
+def test_what_the_store_notes_is_logged_in_its_own_words(
+    kind: StoreNoticeKind, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        log_announced(logging.getLogger("voicebridge.test"), StoreNotice(kind, "It went like this."))
+    (record,) = caplog.records
+    assert record.getMessage() == "It went like this."
+    assert getattr(record, "vb", {})["event"] == kind.value

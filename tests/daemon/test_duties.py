@@ -13,7 +13,8 @@ from tests.daemon.life import Life, life
 from tests.fakes.detector import quiet
 from tests.fakes.engine import FakeEngine
 from tests.fakes.source import MemorySource
-from voicebridge.daemon.duties import StatusReporter, check_deadlines, duties, process_began
+from voicebridge.daemon.duties import StatusReporter, _stuck, check_deadlines, duties, process_began
+from voicebridge.daemon.observing import COMMIT_DEADLINE_SECONDS, LOAD_DEADLINE_SECONDS
 from voicebridge.daemon.watch import Watch
 from voicebridge.daemon.watchdog import Watchdog
 from voicebridge.domain.audio import GapReason
@@ -187,3 +188,32 @@ def test_the_start_of_the_process_is_known_to_a_few_milliseconds() -> None:
     answer = subprocess.run([sys.executable, "-c", ask], capture_output=True, check=True, text=True)
     assert before - 0.02 <= float(answer.stdout) <= time.monotonic()
     assert process_began() < before
+
+
+def test_a_load_and_a_commit_are_stuck_beyond_their_deadlines(silence: Life) -> None:
+    loading, writing, gate = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(FakeEngine):
+        def load(self) -> None:
+            loading.set()
+            gate.wait(SECONDS)
+
+    def write() -> None:
+        writing.set()
+        gate.wait(SECONDS)
+
+    daemon, plan = silence.daemon, silence.plan
+    daemon.crew.transcriber._engine = Slow()
+    assert daemon.crew.writer.offer(write)
+    silence.start()
+    assert loading.wait(SECONDS)
+    assert writing.wait(SECONDS)
+    now = time.monotonic()
+    well = _stuck(daemon, plan, now)
+    commit = _stuck(daemon, plan, now + COMMIT_DEADLINE_SECONDS + 1)
+    load = _stuck(daemon, plan, now + LOAD_DEADLINE_SECONDS + 1)
+    gate.set()
+    silence.stop()
+    assert well == ""
+    assert commit.startswith("The disk has not answered the store for 18")
+    assert load.startswith("The engine has been loading for 60")

@@ -85,7 +85,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def service(installed: tuple[Service, Sound], request: pytest.FixtureRequest) -> Iterator[Service]:
     """The service, hearing; it is put right again afterwards."""
     service, sound = installed
-    if not (service.active and sound.pactl("info", check=False)):
+    if not (service.active and sound.well):
         sound.put_right()  # the test before this one failed
         service.put_right()
     service.wait_hearing()

@@ -23,6 +23,16 @@ T = TypeVar("T")
 BOOT_SECONDS = 120.0
 POLL_SECONDS = 0.02
 RUNS = BUILD / "runs"
+CGROUPS = [Path("/sys/fs/cgroup") / name for name in ("systemd", "unified", "memory")]
+"""Of this machine (version 1): two that systemd inside uses for its units, one that limits."""
+INTO_OWN_CGROUP = f"""
+for hierarchy in {" ".join(map(str, CGROUPS))}; do
+  [[ -d $hierarchy ]] && mkdir -p "$hierarchy/$1" && echo $$ >"$hierarchy/$1/cgroup.procs"
+done
+shift
+exec "$@"
+"""
+"""With --keep-unit the group of the caller is the container's root; two containers in one would share their units."""
 LEGACY_CGROUPS = "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"
 """systemd 256 and later refuses version 1 control groups unless this stands in its (the container's) command line."""
 _pause = threading.Event()
@@ -74,7 +84,8 @@ class Box:
         binds = [f"--bind-ro={outside}:{inside}" for inside, outside in self._binds.items()]
         binds += [f"--bind={outside}:{inside}" for inside, outside in self._shared.items()]
         # The container dies with us, however we end.
-        command = ["setpriv", "--pdeathsig", "KILL", "systemd-nspawn", f"--directory={self._folder / 'root'}"]
+        command = ["setpriv", "--pdeathsig", "KILL", "bash", "-c", INTO_OWN_CGROUP, "bash", self._folder.name]
+        command += ["systemd-nspawn", f"--directory={self._folder / 'root'}"]
         command += ["--boot", "--register=no", "--keep-unit", f"--machine={self._folder.name}", "--console=read-only"]
         command += ["--link-journal=no", "--resolv-conf=copy-host", "--quiet", *binds]
         with (self._folder / "console.log").open("wb") as console:
@@ -179,9 +190,10 @@ class Box:
 
     def journal(self, *query: str, after: str = "") -> list[dict[str, Any]]:
         """Return entries of the journal, oldest first, as journalctl tells them in JSON; ``after`` is a cursor."""
-        since = [f"--after-cursor={after}"] if after else []
-        lines = self.run("journalctl", "--no-pager", "-o", "json", "--all", *since, *query, check=False).stdout
-        return [json.loads(line) for line in lines.splitlines() if line.startswith("{")]
+        lines = self.run("journalctl", "--no-pager", "-o", "json", "--all", *query, check=False).stdout
+        entries = [json.loads(line) for line in lines.splitlines() if line.startswith("{")]
+        # Not with --after-cursor: systemd 252 then leaves out the first entry where there are matches, too.
+        return [entry for entry in entries if not after or _number_of(entry["__CURSOR"]) > _number_of(after)]
 
     def wait_until(self, find: Callable[[], T | None], what: str, seconds: float = 60.0) -> T:
         """Wait until ``find`` returns something that is true, and return that."""
@@ -228,8 +240,16 @@ def sweep() -> None:
 
 
 def _discard(folder: Path) -> None:
+    for hierarchy in CGROUPS:
+        for place in sorted((hierarchy / folder.name).glob("**/"), reverse=True):
+            subprocess.run(["rmdir", str(place)], check=False, stderr=subprocess.DEVNULL)
     subprocess.run(["umount", "--lazy", str(folder / "root")], check=False, stderr=subprocess.DEVNULL)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _number_of(cursor: str) -> int:
+    """Return the sequence number in a cursor."""
+    return int("0x" + cursor.split("i=")[1].split(";", maxsplit=1)[0], 0)
 
 
 def monotonic_of(entry: Mapping[str, Any]) -> float:

@@ -28,13 +28,11 @@ WantedBy=multi-user.target
 """
 KEEP_AWAKE = f"""[Unit]
 Description=Keeps the null sink awake: one that idles begins only after seconds
-StartLimitIntervalSec=0
 [Service]
 User=sound
 Environment=PULSE_SERVER=unix:{SOCKET} HOME=/tmp
-ExecStart=/usr/bin/parec --latency-msec=20 --device={SINK}.monitor /dev/null
-Restart=always
-RestartSec=200ms
+ExecStart=/bin/sh -c 'while :; do \\
+  parec --latency-msec=20 --device={SINK}.monitor /dev/null 2>/dev/null; sleep 0.2; done'
 [Install]
 WantedBy=multi-user.target
 """
@@ -71,6 +69,13 @@ class Sound:
     def wait(self) -> None:
         """Wait until it answers."""
         self._box.wait_until(lambda: self.pactl("info", check=False), "the sound server's answer", 20)
+
+    @property
+    def well(self) -> bool:
+        """True when it answers and has just the one source."""
+        return [line.split()[1] for line in self.pactl("list", "short", "sources", check=False).splitlines()] == [
+            f"{SINK}.monitor"
+        ]
 
     def pactl(self, *words: str, check: bool = True) -> str:
         """Run pactl; returns what it says."""

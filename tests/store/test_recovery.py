@@ -1,5 +1,8 @@
 """What an earlier process left behind, and what becomes of it."""
 
+import socket
+from contextlib import closing
+
 import pytest
 
 from tests.fakes.states import State, equal
@@ -160,3 +163,20 @@ def test_a_recovered_utterance_can_be_settled(state: State) -> None:
     assert state.files() == []
     settled = state.store.settle(Outcome(pending.utterance_id, Status.FAILED, None, ("late",)))
     assert settled.status is Status.DONE
+
+
+def test_what_cannot_be_read_for_now_is_left_where_it_is(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    utterance_id = state.add()
+    path = state.spool.file_of(UtteranceKey(state.session_id, 16_000))
+    audio = path.read_bytes()
+    path.unlink()
+    with closing(socket.socket(socket.AF_UNIX)) as unreadable:
+        # Opening it fails, also for root, as a file on a bad block or of another owner does.
+        monkeypatch.chdir(path.parent)  # the name of a socket may not be long
+        unreadable.bind(path.name)
+        recovery = state.recover()
+        assert (recovery.unreachable, recovery.unreadable, recovery.failed) == (1, 0, [])
+        assert "files in the spool that cannot be read for now: 1" in str(recovery)
+        path.unlink()
+    path.write_bytes(audio)
+    assert [pending.utterance_id for pending in state.recover().pending] == [utterance_id]

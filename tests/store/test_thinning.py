@@ -5,8 +5,8 @@ from tests.fakes.utterances import NOON
 from voicebridge.domain.audio import Gap, GapReason, Span
 from voicebridge.domain.timeline import Anchor
 from voicebridge.store.retention import SECONDS_PER_DAY
-from voicebridge.store.sessions import SqliteSessionLog, begin_session
-from voicebridge.store.thinning import EVENT_DAYS, FULL_ANCHOR_DAYS, thin_out
+from voicebridge.store.sessions import SqliteSessionLog, begin_session, end_session
+from voicebridge.store.thinning import EVENT_DAYS, FULL_ANCHOR_DAYS, SESSION_DAYS, thin_out
 
 HOUR = 3600
 BEGAN = NOON - NOON % HOUR
@@ -53,3 +53,15 @@ def test_events_go_after_a_year_and_gaps_stay(state: State) -> None:
     assert thin_out(state.db, NOON + EVENT_DAYS * SECONDS_PER_DAY) == 1
     assert state.db.conn.execute("SELECT detail FROM events").fetchall() == [("new",)]
     assert state.db.conn.execute("SELECT count(*) FROM gaps").fetchone() == (1,)
+
+
+def test_a_session_in_which_nothing_was_heard_goes_after_a_year(state: State) -> None:
+    year = SESSION_DAYS * SECONDS_PER_DAY
+    old, heard, young, running = (begin_session(state.db, INFO, NOON) for _ in range(4))
+    SqliteSessionLog(state.db, old, lambda: NOON + 2 * year).add_event("stopped", "and its events with it")
+    for session_id, ended_at in ((old, NOON), (heard, NOON), (young, NOON + 10)):
+        end_session(state.db, session_id, "clean", ended_at)
+    state.db.conn.execute("UPDATE utterances SET session_id = ? WHERE id = ?", (heard, state.hear().utterance_id))
+    assert thin_out(state.db, NOON + year + 5) == 1
+    assert [row[0] for row in state.db.conn.execute("SELECT id FROM sessions")] == [1, heard, young, running]
+    assert state.db.conn.execute("SELECT count(*) FROM events").fetchone() == (0,)

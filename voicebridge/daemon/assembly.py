@@ -81,12 +81,17 @@ def choose_engine(settings: Settings) -> tuple[Engine, str]:
     from voicebridge.speech.choose import choose_engine as choose
     from voicebridge.speech.unavailable import UnavailableEngine
 
+    models = paths.models_dir(settings)
     try:
-        choice = choose(settings, paths.models_dir(settings))
+        choice = choose(settings, models)
     except SpeechError as error:
         if settings.engine.required:
             raise
-        return UnavailableEngine(settings.engine.kind, settings.whisper.model, error), str(error)
+        # Chosen anew at each attempt to load, so that a model that is brought later is found.
+        missing = UnavailableEngine(
+            settings.engine.kind, settings.whisper.model, error, lambda: choose(settings, models).engine
+        )
+        return missing, str(error)
     return choice.engine, choice.reason
 
 

@@ -158,8 +158,11 @@ class StatusReporter:
         more = {name: value for counters in self.more_counters for name, value in counters().items()}
         return more | {
             "announcements_dropped": crew.announced.dropped,
+            "anchors_put_off": crew.clock.put_off,
             "attempts_uncounted": crew.transcriber.counters.uncounted_attempts,
             "decode_errors": crew.transcriber.counters.errors,
+            "gaps_merged": crew.recorder.gaps_merged,
+            "loads_failed": crew.transcriber.loads_failed,
             "recorder_dropped": crew.recorder.dropped_tasks,
             "ring_overrun_samples": self._plan.ears.ring.overrun_samples,
             "speech_discarded": crew.listener.counters.discarded,

@@ -266,6 +266,8 @@ def _note(plan: Plan, writer: "StoreWriter", event: Event) -> None:
         case CaptureChanged(detail=detail):
             writer.offer(lambda: log.add_event(capture_message(event).event, detail))
         case EngineReady(engine, model, load_ms):
+            # Not always the one that was there at the start: a missing one may have been brought since.
+            writer.offer(lambda: plan.notebook.note_engine(engine, model))
             writer.offer(lambda: log.add_event("engine_ready", f"{engine} {model} after {load_ms:.0f} ms"))
         case EngineFailed(engine, detail):
             writer.offer(lambda: log.add_event("engine_failed", f"{engine}: {detail}"))

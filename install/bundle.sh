@@ -141,16 +141,33 @@ verify_bundle() {
       "Make it on a machine with the same release of Debian."
 }
 
-# Those packages of the bundle that are not installed here; fails where they do not suffice.
+# Installs from the bundle what is missing here; where that asks for newer versions of what is here, those too.
 install_bundled_packages() {
-  local deb missing=()
+  local missing=() newer=() deb name version present scratch_lists
+  scratch_lists=$(mktemp --directory)
   for deb in "$bundle"/debs/*.deb; do
-    [[ -f $deb ]] || continue
-    [[ $(missing_packages "$(dpkg-deb --field "$deb" Package)") ]] && missing+=("$deb")
+    [[ -f $deb ]] || return 1
+    # shellcheck disable=SC2016 # expanded by dpkg
+    read -r name version < <(dpkg-deb --show --showformat='${Package} ${Version}\n' "$deb")
+    # shellcheck disable=SC2016 # expanded by dpkg
+    present=$(dpkg-query --show --showformat='${db:Status-Status} ${Version}\n' "$name" 2>/dev/null || true)
+    if [[ $present != "installed "* ]]; then
+      missing+=("$deb")
+    elif dpkg --compare-versions "${present#* }" lt "$version"; then
+      newer+=("$deb")
+    fi
   done
-  ((${#missing[@]})) || return 1
-  run_logged "Installing system packages from the bundle" env DEBIAN_FRONTEND=noninteractive apt-get \
-    -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends --no-download "${missing[@]}" ||
+  bundled_apt "Installing system packages from the bundle" "${missing[@]}" ||
+    bundled_apt "Installing them with newer versions of others" "${missing[@]}" "${newer[@]}" || {
+    show_log_end
     fail "The system packages of the bundle do not fit this device: ${wanted_packages[*]}" \
-      "Install them from a medium of your own, then run this again. The log: $log"
+      "Nothing else was changed. Install them from a medium of your own, then run this again."
+  }
+}
+
+# apt sees nothing but what it is given, and removes nothing to make it fit.
+bundled_apt() {
+  run_logged "$1" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Dir::Etc::sourcelist=/dev/null \
+    -o Dir::Etc::sourceparts=/dev/null -o Dir::State::lists="$scratch_lists" install --yes --no-install-recommends \
+    --no-remove "${@:2}"
 }

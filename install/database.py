@@ -8,6 +8,7 @@ import sys
 from urllib.parse import quote
 
 from sqlite_utils import Database
+
 from voicebridge.store.migrations import schema
 
 

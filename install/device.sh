@@ -14,6 +14,7 @@ plan=()
 install_on_device() {
   read_options "--sound --model --offline --check" "$@"
   if [[ $option_offline ]]; then enter_bundle; fi
+  require_source
   require_systemd
   umask 022
   if [[ $option_check == yes ]]; then
@@ -30,6 +31,12 @@ install_on_device() {
     return
   fi
   put_in_place
+}
+
+# What a release keeps of this installer serves to uninstall only.
+require_source() {
+  [[ -f $root/voicebridge/__init__.py ]] || fail "There is nothing to install in $root." \
+    "Run the install.sh of a checkout or of a bundle."
 }
 
 require_systemd() {

@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # The user, the configuration, the commands and the units on a device. Sourced by install.sh.
 
+# The systemd that knows RestartMode=.
+readonly RESTART_MODE_SINCE=254
+
 look_at_user() {
   getent passwd "$SERVICE_USER" >/dev/null || plan+=("make the system user and group $SERVICE_USER")
 }
@@ -42,7 +45,15 @@ put_config() {
 unit_places() {
   local from=$1 name
   for name in "${UNIT_FILES[@]}"; do printf '%s:%s\n' "$from/$name" "$UNITS/$name"; done
+  if (($(systemd_version) >= RESTART_MODE_SINCE)); then printf '%s:%s\n' "$from/restart-direct.conf" "$RESTART"; fi
   if [[ -f $from/voicebridge.catalog ]]; then printf '%s:%s\n' "$from/voicebridge.catalog" "$CATALOG"; fi
+}
+
+# Prints a number that only digits are in; 0 where it cannot be had.
+systemd_version() {
+  local told
+  told=$(systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
+  printf '%s\n' "${told:-0}"
 }
 
 look_at_units() {

@@ -13,7 +13,7 @@ readonly COMMANDS=$PREFIX/usr/local/bin
 readonly UNITS=$PREFIX/usr/local/lib/systemd/system
 readonly CATALOG=$PREFIX/usr/local/lib/systemd/catalog/voicebridge.catalog
 readonly OWN_UNITS=$PREFIX/etc/systemd/system
-readonly SOUND=$UNITS/voicebridge.service.d/sound.conf
+readonly SOUND=$UNITS/voicebridge.service.d/sound.conf RESTART=$UNITS/voicebridge.service.d/restart.conf
 readonly DEVICE_LOG=$PREFIX/var/log/voicebridge-install.log
 readonly DEVICE_LOCK=$PREFIX/run/lock/voicebridge-install.lock
 
@@ -36,9 +36,11 @@ current_release() {
 
 # as_service COMMAND...: runs it as the user of the service, in its state directory and without this shell's environment.
 as_service() {
+  local become
+  become=$(PATH=$PATH:/usr/sbin:/sbin command -v runuser)
   env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$STATE" LANG="${LANG:-C.UTF-8}" STATE_DIRECTORY="$STATE" \
     RUNTIME_DIRECTORY=/run/voicebridge PYTHONDONTWRITEBYTECODE=1 ORT_DISABLE_TELEMETRY=1 \
     ${SSL_CERT_FILE:+"SSL_CERT_FILE=$SSL_CERT_FILE"} ${HF_ENDPOINT:+"HF_ENDPOINT=$HF_ENDPOINT"} \
     ${https_proxy:+"https_proxy=$https_proxy"} ${HTTPS_PROXY:+"HTTPS_PROXY=$HTTPS_PROXY"} \
-    runuser --user "$SERVICE_USER" -- "$@"
+    "$become" --user "$SERVICE_USER" -- "$@"
 }

@@ -2,13 +2,14 @@
 # From one release to the next, and back when the next does not get ready. Sourced by install.sh.
 
 readonly READY_SECONDS=60
-# A service that is ready and dies at once is not ready.
-readonly STEADY_SECONDS=3
+# A service that is ready and dies at once is not ready. (The tests of these scripts have nothing to wait for.)
+readonly STEADY_SECONDS=$((${#PREFIX} ? 0 : 3))
 
 # switch_to RELEASE: returns when it is ready; otherwise puts back what was and leaves with status 1.
 switch_to() {
-  local next=$1 before sound_before=$sound_choice since kept=''
+  local next=$1 before sound_before=$sound_choice since kept='' was_up=no
   before=$(current_release)
+  if systemctl is-active --quiet "$SERVICE"; then was_up=yes; fi
   [[ ! -f $SOUND ]] || sound_before=$(installed_sound)
   since=$(date '+%F %T')
   trap 'say "Stopped while switching."; switch_back "$next" "$before" "$sound_before" "$kept" "$since"' INT TERM
@@ -32,7 +33,7 @@ switch_to() {
   wait_until_ready || switch_back "$next" "$before" "$sound_before" "$kept" "$since"
   # It holds what was heard, where `voicebridge forget` would not find it.
   if [[ $kept ]]; then as_service rm -rf -- "$kept"; fi
-  tell_downtime "$before"
+  [[ $was_up == no ]] || tell_downtime
 }
 
 # The link is replaced in one step: there is a release in use at every moment.
@@ -64,7 +65,6 @@ wait_until_ready() {
 
 # From the moment the old one left to the moment the new one was ready, by systemd's own clock.
 tell_downtime() {
-  [[ $1 ]] || return 0
   local left entered
   left=$(property ActiveExitTimestampMonotonic)
   entered=$(property ActiveEnterTimestampMonotonic)

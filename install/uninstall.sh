@@ -24,6 +24,7 @@ tell_what_stays() {
 
 purge() {
   rm -rf -- "$STATE" "${CONFIG%/*}" "$OWN_UNITS/$SERVICE.d" "${OWN_UNITS:?}/voicebridge-backup.timer.d"
+  rm -f -- "$PREFIX/var/lib/systemd/timers/stamp-voicebridge-backup.timer"
   systemctl daemon-reload
   if getent passwd "$SERVICE_USER" >/dev/null; then userdel "$SERVICE_USER"; fi
   if getent group "$SERVICE_USER" >/dev/null; then groupdel "$SERVICE_USER" 2>/dev/null || true; fi

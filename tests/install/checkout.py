@@ -8,7 +8,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 STUBS = Path(__file__).parent / "stubs"
-COPIED = ("install.sh", "install", "pyproject.toml", "requirements", ".ci")
+COPIED = (
+    *("install.sh", "install", "pyproject.toml", "requirements", ".ci", "systemd", "config", "docs"),
+    *("README.md", "LICENSE", "voicebridge/__init__.py"),
+)
 TIMEOUT_SECONDS = 20
 
 
@@ -20,7 +23,13 @@ class Checkout:
     stubs: Path
 
     def environment(self, **more: str) -> dict[str, str]:
-        return {"PATH": f"{self.stubs / 'bin'}:/usr/bin:/bin", "STUBS": str(self.stubs), "HOME": "/nowhere", **more}
+        own = {"STUBS": str(self.stubs), "HOME": "/nowhere", "VOICEBRIDGE_PREFIX": str(self.device)}
+        return {"PATH": f"{self.stubs / 'bin'}:/usr/bin:/bin", **own, **more}
+
+    @property
+    def device(self) -> Path:
+        """What stands for the root of a device's file system."""
+        return self.stubs / "device"
 
     def run(
         self, *arguments: str, script: Path | None = None, cwd: Path | None = None, **more: str

@@ -15,7 +15,9 @@ def checkout(tmp_path: Path) -> Checkout:
     root.mkdir()
     for name in COPIED:
         source = ROOT / name
+        (root / name).parent.mkdir(exist_ok=True)
         (shutil.copytree if source.is_dir() else shutil.copy2)(source, root / name)
+    (root / "bench" / "voicebridge_bench").mkdir(parents=True)
     stubs = tmp_path / "stubs"
     binaries = stubs / "bin"
     shutil.copytree(STUBS, binaries)
@@ -26,3 +28,14 @@ def checkout(tmp_path: Path) -> Checkout:
     scratch = Checkout(root, stubs)
     scratch.say("installed", *TEST_PACKAGES)
     return scratch
+
+
+@pytest.fixture
+def device(checkout: Checkout) -> Checkout:
+    """A device with systemd and a Python of its own; we are root."""
+    checkout.say("root")
+    (checkout.device / "run" / "systemd" / "system").mkdir(parents=True)
+    binaries = checkout.device / "usr" / "bin"
+    binaries.mkdir(parents=True)
+    shutil.copy2(STUBS / "python", binaries / "python3.11")
+    return checkout

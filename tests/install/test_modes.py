@@ -72,12 +72,6 @@ def test_with_arguments_only_pytest_runs_with_them(checkout: Checkout) -> None:
     assert calls == ["pytest -k a gap"]
 
 
-def test_ci_runs_everything_without_input(checkout: Checkout, tmp_path: Path) -> None:
-    done = checkout.run(script=checkout.root / ".ci" / "run", cwd=tmp_path)
-    assert done.returncode == 0
-    assert done.stdout.splitlines()[-1] == "3 passed, 1 skipped in 0.10s"
-
-
 def test_the_lock_pins_every_package_and_names_no_index() -> None:
     lines = (ROOT / "requirements" / "test.lock").read_text().splitlines()
     pins = [line for line in lines if not line.startswith("#")]

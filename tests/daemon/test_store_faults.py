@@ -13,11 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.daemon.hearing import SECONDS
+from tests.daemon.hearing import SECONDS, spoken
+from tests.daemon.life import life
+from tests.fakes.clocks import Clock
+from tests.fakes.engine import FakeEngine
 from tests.fakes.utterances import ended, noise
 from voicebridge.daemon.notebook import Notebook, open_notebook
+from voicebridge.daemon.store_watch import PATIENCE_SECONDS, StoreWatch
 from voicebridge.domain.audio import Gap, GapReason, Samples, Span
-from voicebridge.domain.errors import DatabaseLostError, StoreDamagedError
+from voicebridge.domain.errors import DatabaseLostError, ExitCode, StoreDamagedError
 from voicebridge.domain.events import Event, StoreChanged, StoreNotice, StoreNoticeKind
 from voicebridge.domain.utterance import EndedUtterance
 from voicebridge.pipeline.store_writer import StoreWriter
@@ -247,3 +251,30 @@ def test_reserve_of_the_settings_is_kept(tmp_path: Path) -> None:
         assert not (tmp_path / NAME).exists()
         assert desk.notebook.kept.retention.days == 30
         assert Reserve(tmp_path, 0).held_bytes == 0
+
+
+def test_the_daemon_leaves_when_its_database_stays_away_and_stays_when_it_comes_back(tmp_path: Path) -> None:
+    clock = Clock()
+    with life(tmp_path, spoken(), FakeEngine()) as lived:
+        daemon, notebook = lived.daemon, lived.plan.notebook
+        watch = StoreWatch(daemon, notebook, clock)
+        database_path(tmp_path).rename(tmp_path / "elsewhere.db")
+        for seconds in (0, PATIENCE_SECONDS - 1):
+            with pytest.raises(DatabaseLostError):
+                notebook.tidy()
+            clock.pass_(seconds)
+            watch.look()
+        assert daemon.error is None
+        (tmp_path / "elsewhere.db").rename(database_path(tmp_path))
+        notebook.tidy()
+        watch.look()
+        database_path(tmp_path).rename(tmp_path / "elsewhere.db")
+        with pytest.raises(DatabaseLostError):
+            notebook.tidy()
+        watch.look()
+        assert daemon.error is None
+        clock.pass_(PATIENCE_SECONDS)
+        watch.look()
+        assert daemon.exit_code == ExitCode.STORE
+        assert "was moved, deleted or replaced" in str(daemon.error)
+        (tmp_path / "elsewhere.db").rename(database_path(tmp_path))

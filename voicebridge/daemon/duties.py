@@ -9,6 +9,7 @@ from voicebridge.daemon.assembly import Plan, capture_stuck
 from voicebridge.daemon.lifecycle import Daemon
 from voicebridge.daemon.messages import STUCK_LEAVING
 from voicebridge.daemon.observing import COMMIT_DEADLINE_SECONDS, LOAD_DEADLINE_SECONDS, signs_of
+from voicebridge.daemon.store_watch import StoreWatch
 from voicebridge.daemon.watch import WORDS_SECONDS, StatusLine, Watch
 from voicebridge.domain.capture import CaptureReport
 from voicebridge.domain.units import FRAME_MS, samples_to_ms, samples_to_seconds
@@ -30,6 +31,7 @@ def duties(watch: Watch, reporter: "StatusReporter") -> Sequence[Duty]:
     return (
         Duty(DEADLINE_CHECK_SECONDS, lambda: check_deadlines(daemon, plan)),
         Duty(watch.every_seconds, watch.look, at_once=True),
+        Duty(watch.every_seconds, StoreWatch(daemon, plan.notebook, watch.monotonic).look),
         Duty(WORDS_SECONDS, reporter.tell),
         Duty(plan.settings.health.status_seconds, reporter.write, at_once=True),
         Duty(LOOK_AGAIN_SECONDS, daemon.crew.transcriber.look_again),

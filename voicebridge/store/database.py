@@ -194,13 +194,14 @@ def _cannot_open(path: Path, _: str) -> StoreError:
 
 
 def _not_a_database(path: Path, _: str) -> StoreError:
-    return StoreDamagedError(f"{path} is not a database.", "Move it away; a new one is made at the next start.")
+    return StoreDamagedError(f"{path} is not a database.", "`voicebridge run` sets it aside and begins a new one.")
 
 
 def _damaged(path: Path, detail: str) -> StoreError:
     return StoreDamagedError(
         f"The database {path} is damaged ({detail}).",
-        f"Save it, then try `sqlite3 {path} .recover`, or move it away: a new one is made at the next start.",
+        f"`voicebridge restore` puts a backup back; `sqlite3 {path} .recover` may save what is in it. The next "
+        "`voicebridge run` sets it aside and begins a new one.",
     )
 
 

@@ -337,6 +337,18 @@ def test_messages_below_the_level_are_not_logged(place: Place) -> None:
     assert place.lines() == []
 
 
+def test_level_and_transcripts_can_change_while_it_logs(place: Place) -> None:
+    log = place.log(format="plain", level="warning", burst=1)
+    logger.info("before")
+    log.apply(LogSettings(level="info", transcripts=True, burst=2))
+    for number in range(3):
+        logger.info("after %d", number)
+    log_announced(logger, UtteranceSettled(record()))
+    lines = place.lines()
+    assert [line.partition(": ")[2] for line in lines[:2]] == ["after 0", "after 1"]
+    assert "turn on the light" in lines[2]
+
+
 def test_python_warnings_are_logged(place: Place) -> None:
     place.log(format="plain")
     with warnings.catch_warnings():

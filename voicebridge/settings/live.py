@@ -10,12 +10,10 @@ LIVE: Mapping[str, tuple[str, ...]] = {
         "stall_seconds",
         "first_block_seconds",
         "rate_tolerance",
-        "rate_window_seconds",
         "frozen_seconds",
         "teardown_seconds",
         "open_seconds",
         "healthy_seconds",
-        "on_move",
     ),
     "vad": ("webrtc_aggressiveness", "silero_threshold", "silero_release"),
     "endpoint": ("pre_roll_ms", "min_speech_ms", "hangover_ms", "tail_ms", "max_utterance_ms", "cut_search_ms"),
@@ -38,6 +36,7 @@ LIVE: Mapping[str, tuple[str, ...]] = {
 
 RESTART: Mapping[str, tuple[str, ...]] = {
     "audio": ("device", "rate", "channels", "block_ms", "latency_ms", "ring_seconds", "retry", "retry_max_seconds"),
+    "capture": ("rate_window_seconds", "on_move"),
     "vad": ("mode",),
     "engine": ("kind", "required", "verify_model"),
     "whisper": ("model", "models_dir", "device", "compute_type", "threads"),

@@ -69,7 +69,8 @@ def test_an_engine_that_raises_loses_nothing(fallible: Service, sound: Sound, fi
     _wait_newest(service, "failed", before)
     service.box.run("rm", FAULT)
     number = _newest(service)["id"]
-    service.command("retry", str(number))
+    as_service = ["runuser", "--user", "voicebridge", "--", "voicebridge", "--state-dir", STATE]
+    service.box.run(*as_service, "retry", str(number))
     _wait_newest(service, "done", before)
     lost = len(service.gaps_after(gaps))
     told = f"set aside with its audio, decoded by `voicebridge retry`; {lost} gaps"

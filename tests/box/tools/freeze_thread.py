@@ -8,12 +8,15 @@ PTRACE_SEIZE does not stop the thread or change its signals; PTRACE_INTERRUPT th
 
 import ctypes
 import os
+import select
 import sys
 
 PTRACE_SEIZE = 0x4206
 PTRACE_INTERRUPT = 0x4207
 WAIT_FOR_ALL = 0x40000000
 """__WALL of waitpid(2): threads, too."""
+
+POLL_SECONDS = 0.05
 
 
 def ptrace(request: int, thread_id: int) -> None:
@@ -31,7 +34,11 @@ def main() -> None:
     ptrace(PTRACE_INTERRUPT, thread_id)
     os.waitpid(thread_id, WAIT_FOR_ALL)
     print("frozen", flush=True)
-    sys.stdin.read()  # our end lets it go on
+    # A process that dies stays until we have taken note of its traced thread; our own end lets a living one go on.
+    while not select.select([sys.stdin], [], [], POLL_SECONDS)[0]:
+        gone, status = os.waitpid(thread_id, WAIT_FOR_ALL | os.WNOHANG)
+        if gone and (os.WIFEXITED(status) or os.WIFSIGNALED(status)):
+            break
 
 
 if __name__ == "__main__":

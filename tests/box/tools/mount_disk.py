@@ -7,14 +7,13 @@
     full on|off               every write is refused with ENOSPC
     syncs                     how many syncs there were
 
-Ends at the end of its input, and leaves by the kernel's unmounting.
+Ends when it is killed, or nobody has the file system mounted any more.
 """
 
 import ctypes
 import errno
 import os
 import stat
-import subprocess
 import sys
 import threading
 import time
@@ -202,10 +201,9 @@ class MountedDisk(mfusepy.Operations):  # type: ignore[misc]  # mfusepy ships no
         return self._open[fh] if fh in self._open else self.disk.find(path)
 
 
-def _serve_commands(disk: MountedDisk, mountpoint: str) -> None:
+def _serve_commands(disk: MountedDisk) -> None:
     for line in sys.stdin:
         print(disk.obey(line.split()), flush=True)
-    subprocess.run(["umount", "--lazy", mountpoint], check=False)
 
 
 def _die_with_parent() -> None:
@@ -218,7 +216,7 @@ def main() -> None:
     if len(sys.argv) > 2:
         disk.load(Path(sys.argv[2]))
     mounted = MountedDisk(disk)
-    threading.Thread(target=_serve_commands, args=(mounted, sys.argv[1]), daemon=True).start()
+    threading.Thread(target=_serve_commands, args=(mounted,), daemon=True).start()
     # Without direct_io, so that SQLite can map its -shm; without caching, so that nothing hides what is there.
     mfusepy.FUSE(
         mounted,

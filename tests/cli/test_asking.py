@@ -81,7 +81,14 @@ def heard(service: Room, tmp_path: Path) -> Iterator[State]:
 def denying(folder: Path) -> Iterator[None]:
     """A service that serves nobody: it says so to the one who connects, in the words of the real one."""
     (folder / "service").mkdir()
-    with closing(listen(folder / "service" / "control", "")) as listener:
+    with denying_at(folder / "service" / "control"):
+        yield
+
+
+@contextmanager
+def denying_at(path: Path) -> Iterator[None]:
+    """A daemon that serves nobody, at this place."""
+    with closing(listen(path, "")) as listener:
         listener.settimeout(SECONDS)
 
         def deny() -> None:
@@ -274,3 +281,49 @@ def test_who_may_not_ask_is_told_how_to(run: Run, tmp_path: Path, name: str) -> 
         said = run(name)
     assert said.code == ExitCode.NO_PERMISSION
     assert "members of the group voicebridge. Join it: `sudo usermod -aG voicebridge $USER`" in said.err
+
+
+def test_the_service_is_left_alone_when_another_state_directory_was_named(
+    run: Run, service: Room, tmp_path: Path
+) -> None:
+    assert run("mute", state=tmp_path / "another").code == ExitCode.NOT_RUNNING
+    assert not service.mute.muted
+
+
+def test_a_daemon_of_ones_own_that_refuses_is_believed(run: Run, own_state: Path) -> None:
+    own_state.mkdir(parents=True)
+    with denying_at(own_state / "control"), StateLock(own_state):
+        assert run("mute").code == ExitCode.NO_PERMISSION
+
+
+def test_a_socket_of_another_state_directory_is_passed_over(run: Run, own_state: Path, tmp_path: Path) -> None:
+    own_state.mkdir(parents=True)
+    with room_on(own_state / "control", tmp_path / "elsewhere") as elsewhere:
+        assert run("mute").code == ExitCode.NOT_RUNNING
+    assert not elsewhere.mute.muted
+
+
+# ---- a state directory that may not be looked at
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Path:
+    """The service's own state directory, whose lock this user cannot open."""
+    state = tmp_path / "service" / "state"
+    state.mkdir(parents=True)
+    (state / "lock").symlink_to("lock")
+    return state
+
+
+def test_the_daemon_of_a_closed_state_directory_is_asked(run: Run, closed: Path, tmp_path: Path) -> None:
+    with room_on(tmp_path / "service" / "control", closed) as service:
+        service.status = asdict(WELL)
+        assert run("status", state=closed).code == ExitCode.OK
+        assert run("mute", state=closed).code == ExitCode.OK
+        assert service.mute.muted
+
+
+def test_without_its_daemon_it_is_told_that_it_cannot_be_looked_at(run: Run, closed: Path) -> None:
+    said = run("status", state=closed)
+    assert said.code == ExitCode.STORE
+    assert str(closed / "lock") in said.err

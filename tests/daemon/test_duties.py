@@ -173,8 +173,8 @@ def test_a_decode_within_its_deadline_is_left_alone(tmp_path: Path) -> None:
 def test_status_and_purge_are_due_at_once_and_the_rest_at_intervals(silence: Life, tmp_path: Path) -> None:
     watch = watch_of(silence)
     tasks = duties(watch, StatusReporter(watch, tmp_path))
-    assert [duty.every_seconds for duty in tasks] == [0.25, 1.0, 2.0, 0.5, 30.0, 3600.0, 60.0]
-    assert [duty.at_once for duty in tasks] == [False, True, False, True, False, True, True]
+    assert [duty.every_seconds for duty in tasks] == [0.25, 1.0, 1.0, 2.0, 0.5, 30.0, 3600.0, 60.0]
+    assert [duty.at_once for duty in tasks] == [False, True, False, False, True, False, True, True]
     silence.start()
     for duty in tasks:
         duty.action()

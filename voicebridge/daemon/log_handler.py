@@ -6,6 +6,8 @@ import select
 from collections.abc import Callable
 from typing import Protocol
 
+from voicebridge.daemon.messages import LOG_LOST
+
 STREAM_WAIT_MS = 20
 """A line waits this long for a terminal or pipe that is full; once one was lost, the next ones do not wait at all."""
 STREAM_PIECE_BYTES = 4096
@@ -89,5 +91,7 @@ class NeverBlockingHandler(logging.Handler):
 
 
 def _lost(count: int) -> logging.LogRecord:
-    text = "%d log entries were lost: they could not be written without waiting"
-    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (count,), None)
+    told = LOG_LOST.template.format(count=count)
+    record = logging.LogRecord(__name__, LOG_LOST.level, __file__, 0, "%s", (told,), None)
+    record.vb_message, record.vb = LOG_LOST, {"event": LOG_LOST.event, "count": count}
+    return record

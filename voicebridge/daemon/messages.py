@@ -197,6 +197,18 @@ BACKUP_FAILED = Message(
     logging.ERROR,
     "No backup could be made: {detail}",
 )
+SUPPRESSED = Message(
+    "suppressed",
+    "7cfcfae107de44349cc2163493a23a06",
+    logging.WARNING,
+    "{count} more in {period:g} s, not logged, like: {like}",
+)
+LOG_LOST = Message(
+    "log_lost",
+    "222aff3ea050450c9424b9f53aa87738",
+    logging.WARNING,
+    "{count} log entries were lost: they could not be written without waiting",
+)
 STORE_NOTICES = {
     kind: Message(kind.value, message_id, level, "{detail}")
     for kind, message_id, level in (
@@ -243,6 +255,8 @@ CATALOGUE = (
     DATABASE_SET_ASIDE,
     BACKUP_MADE,
     BACKUP_FAILED,
+    SUPPRESSED,
+    LOG_LOST,
     *STORE_NOTICES.values(),
 )
 _OF_STATUS = {

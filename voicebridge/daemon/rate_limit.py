@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voicebridge.daemon.messages import Message
+from voicebridge.daemon.messages import SUPPRESSED, Message
 
 Kind = tuple[str, str]
 """A logger's name, and the message id or the template of what it logs."""
@@ -96,17 +96,13 @@ class RateLimit(logging.Filter):
             self._report(self._summary(window, "" if name else _MANY_KINDS))
 
     def _summary(self, window: _Window, about: str) -> logging.LogRecord:
-        sample = window.sample
-        return logging.LogRecord(
-            sample.name,
-            sample.levelno,
-            sample.pathname,
-            sample.lineno,
-            "%d more in %g s, not logged, like: %s",
-            (window.suppressed, self._burst_seconds, about or text_of(sample)),
-            None,
-            sample.funcName,
+        sample, count = window.sample, window.suppressed
+        told = SUPPRESSED.template.format(count=count, period=self._burst_seconds, like=about or text_of(sample))
+        record = logging.LogRecord(
+            sample.name, sample.levelno, sample.pathname, sample.lineno, "%s", (told,), None, sample.funcName
         )
+        record.vb_message, record.vb = SUPPRESSED, {"event": SUPPRESSED.event, "count": count}
+        return record
 
 
 def text_of(record: logging.LogRecord) -> str:

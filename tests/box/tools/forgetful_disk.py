@@ -146,6 +146,8 @@ def _leave(node: Node, place: Path, chance: float, random: Random) -> None:
         place.mkdir(exist_ok=True)
         for name, child in node.durable_names.items():
             _leave(child, place / name, chance, random)
-    else:
+    elif stat.S_ISREG(node.mode):
         place.write_bytes(node.after_cut(chance, random))
+    else:
+        return  # links are nothing that is looked for afterwards
     place.chmod(stat.S_IMODE(node.mode))

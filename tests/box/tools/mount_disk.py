@@ -85,6 +85,16 @@ class MountedDisk(mfusepy.Operations):  # type: ignore[misc]  # mfusepy ships no
             self._make(path, stat.S_IFDIR | stat.S_IMODE(mode))
             return 0
 
+    def symlink(self, target: str, source: str) -> int:
+        with self.lock_of_all:
+            self._changes(grows=True)
+            self._make(target, stat.S_IFLNK | 0o777).write(0, source.encode())
+            return 0
+
+    def readlink(self, path: str) -> str:
+        with self.lock_of_all:
+            return self.disk.find(path).content.decode()
+
     def unlink(self, path: str) -> int:
         with self.lock_of_all:
             self._changes()

@@ -225,7 +225,7 @@ _STORE = {
         "The database was moved away or deleted while it was in use",
         "Nothing can be committed; what is heard waits. When it is not back after ten seconds, the process leaves in"
         " order (status 74), and the next start begins a new one, into which the spool goes.",
-        "To go on with the old one: `systemctl stop voicebridge`, put it back with its -wal, start.",
+        "To go on with the old one: stop the service, move the new one away, put the old one and its -wal back, start.",
     ),
     STORE_NOTICES[StoreNoticeKind.DATABASE_DAMAGED]: Explanation(
         "The database is damaged",

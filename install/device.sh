@@ -113,6 +113,7 @@ put_in_place() {
   make_user
   build_release
   check_release
+  check_model_name
   put_config
   put_model
   switch_to "$release"

@@ -34,6 +34,7 @@ put_config() {
     return
   fi
   say "$CONFIG stays as it is."
+  tell_model_for_config
   old=$(share "$(current_release)")/config/voicebridge.toml
   if [[ -f $old ]] && ! cmp --silent -- "$old" "$template"; then
     say "What has changed in the template since, for you to take over where you want it:"
@@ -81,7 +82,7 @@ put_units() {
   render_sound "$from" "$2" >"$SOUND"
   for name in "${COMMAND_NAMES[@]}"; do ln -sfn -- "/opt/voicebridge/current/bin/$name" "$COMMANDS/$name"; done
   systemctl daemon-reload
-  if [[ -f $CATALOG ]]; then journalctl --update-catalog 2>>"$log" || true; fi
+  if [[ -f $CATALOG ]]; then journalctl --update-catalog >>"$log" 2>&1 || true; fi
 }
 
 remove_units() {
@@ -93,7 +94,7 @@ remove_units() {
   done
   if [[ -f $CATALOG ]]; then
     rm -f -- "$CATALOG"
-    journalctl --update-catalog 2>/dev/null || true
+    journalctl --update-catalog >/dev/null 2>&1 || true
   fi
   systemctl daemon-reload
 }

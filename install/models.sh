@@ -25,6 +25,7 @@ look_at_model() {
   model_name=$(wanted_model)
   [[ $option_model != */* || -d $option_model ]] || fail "There is no folder $option_model with a model."
   [[ $model_name ]] || return 0
+  [[ $model_name =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || wrong_usage "'$model_name' cannot be the name of a model."
   if [[ $(id -u) -ne 0 && -d $STATE && ! -x $STATE ]]; then
     say "Only root can see whether the model $model_name is there."
     return
@@ -39,6 +40,14 @@ look_at_model() {
 
 # A hub that could not be reached the last time is not asked again by a run that has nothing else to do.
 was_unreachable() { [[ ! $option_model && -e $OPT/model-not-reached && -e $CURRENT ]]; }
+
+# A name that no hub will ever know is a mistake, and not a hub that cannot be reached.
+check_model_name() {
+  [[ $option_model && $option_model != none && $option_model != */* ]] || return 0
+  "$RELEASES/$release/bin/python" -c 'import sys; from voicebridge.speech.models import REPOSITORIES as known
+sys.exit(sys.argv[1] not in known and "These can be pulled: " + ", ".join(known))' "$option_model" >>"$log" ||
+    fail "There is no model $option_model." "The service was not touched."
+}
 
 put_model() {
   [[ $model_name ]] && ! has_model "$model_name" || return 0
@@ -80,7 +89,12 @@ pull_model() {
 
 models_command() { as_service "$RELEASES/$release/bin/voicebridge" models "$@"; }
 
-# A new configuration names the model that was asked for; one that is there is its owner's.
+# A configuration that is there is its owner's, and may name another model than the one that was asked for now.
+tell_model_for_config() {
+  [[ $option_model && $model_name && $(configured_model) != "$model_name" ]] || return 0
+  say "To use the model $model_name, put this under [whisper] in $CONFIG: model = \"$model_name\""
+}
+
 name_model_in_config() {
   [[ $model_name && $model_name != "$DEFAULT_MODEL" ]] || return 0
   sed -i "s|^#model = \"$DEFAULT_MODEL\"\$|model = \"$model_name\"|" -- "$CONFIG"

@@ -210,6 +210,21 @@ def test_a_model_is_copied_from_a_folder_and_named_in_a_new_configuration(device
     assert 'model = "my-model"' in config(device).read_text().splitlines()
 
 
+def test_a_model_that_does_not_exist_stops_an_installation(device: Checkout) -> None:
+    done = device.run("install", "--model", "bass.en")
+    assert done.returncode == 69
+    assert "There is no model bass.en" in done.stderr
+    assert not config(device).exists()
+
+
+def test_a_model_other_than_the_configured_one_comes_with_the_line_to_write(device: Checkout) -> None:
+    device.run("install")
+    done = device.run("install", "--model", "tiny.en")
+    assert done.returncode == 0
+    assert 'model = "tiny.en"' in done.stderr
+    assert (device.device / "var/lib/voicebridge/models/tiny.en/model.bin").is_file()
+
+
 def test_a_device_without_systemd_is_told_so(device: Checkout) -> None:
     (device.device / "run/systemd/system").rmdir()
     done = device.run("install")

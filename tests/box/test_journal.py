@@ -69,7 +69,7 @@ def test_a_blocked_standard_output_stalls_nothing(service: Service, speech: obje
         after = status()
         heard, passed_seconds = (after[key] - full[key] for key in ("heard_seconds", "written_at"))
     finally:
-        daemon.kill()
+        box.run("kill", "-9", str(int(status()["pid"])))
         daemon.communicate(timeout=30)
     told = f"heard {heard:.1f} s of {passed_seconds:.1f} s, lag {after['listener_lag_ms']:.0f} ms, {after['done']} done"
     passed = abs(heard - passed_seconds) < 2 and after["done"] > full["done"] and not after["gaps"]

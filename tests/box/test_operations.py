@@ -30,7 +30,8 @@ def eventful(installed: tuple[Service, Sound]) -> Service:
     sound.kill()
     service.wait_event("capture_lost", cursor, 20)
     sound.start()
-    service.wait_hearing()
+    sound.wait()
+    service.wait_event("capture_back", cursor, 20)
     sound.play(THREE_COMMANDS)
     service.wait_announced(1, cursor, 30)
     return service

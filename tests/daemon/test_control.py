@@ -71,6 +71,14 @@ def raw(room: Room) -> socket.socket:
     return stream
 
 
+def hung_up(stream: socket.socket) -> bool:
+    """Wait until the other end has closed; the kernel calls it a reset when it had not read all that was sent."""
+    try:
+        return stream.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
 # ---- verbs
 
 
@@ -199,7 +207,7 @@ def test_who_takes_too_long_to_ask_is_hung_up_on(room: Room) -> None:
         stream.sendall(b'{"verb":')
         room.now += 1000
         room.control.post(lambda: None)
-        assert stream.recv(1) == b""
+        assert hung_up(stream)
     assert settled(lambda: room.control.counters.timed_out == 1)
 
 
@@ -370,6 +378,33 @@ def test_members_of_the_group_are_served(open_folder: Path) -> None:
         assert room.path.stat().st_gid == group_id("audio")
         assert as_nobody(room.path, grp.getgrnam("audio").gr_gid) == "True\n"
         assert room.events == [MuteChanged(True, "nobody")]
+
+
+LISTENS = """
+import sys
+from pathlib import Path
+from voicebridge.daemon.control_socket import listen
+path = Path(sys.argv[1])
+listen(path, sys.argv[2]).close()
+print(oct(path.stat().st_mode & 0o777))
+"""
+
+
+def mode_without_chown(path: Path, group: str) -> str:
+    """Return the mode of a socket made where every chown is refused, as a service's sandbox does."""
+    refused = ["strace", "-qq", "-f", "-o", "/dev/null", "-e", "inject=chown,lchown,fchown,fchownat:error=EPERM"]
+    call = [*refused, sys.executable, "-c", LISTENS, str(path), group]
+    return subprocess.run(call, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+
+
+def test_a_group_that_the_file_has_already_needs_no_chown(tmp_path: Path) -> None:
+    mine = grp.getgrgid(os.getegid()).gr_name
+    assert mode_without_chown(tmp_path / "control", mine) == "0o660"
+
+
+@needs_root
+def test_a_group_that_it_cannot_be_given_to_leaves_it_to_its_own_user(tmp_path: Path) -> None:
+    assert mode_without_chown(tmp_path / "control", "audio") == "0o600"
 
 
 @needs_root

@@ -18,8 +18,8 @@ LOOK_SECONDS = 0.5
 def listen(path: Path, group: str) -> socket.socket:
     """Return a listening socket at a path, in place of one that nobody listens on any more. Raises OSError.
 
-    It is open to the group where there is one of this name and we may give it the file, else to our user alone. The
-    caller holds the state directory, so no daemon of the same one listens here.
+    It is open to the group where there is one of this name, and the file has it or may be given to it, else to our user
+    alone. The caller holds the state directory, so no daemon of the same one listens here.
     """
     if is_answered(path):
         raise FileExistsError(f"another process listens on {path}")
@@ -68,7 +68,9 @@ def _mode_after_giving(path: Path, group: str) -> int:
     if number is None:
         return PRIVATE_MODE
     try:
-        os.chown(path, -1, number)
+        # A service's file has its group already, and its sandbox refuses every chown, this one included.
+        if path.stat().st_gid != number:
+            os.chown(path, -1, number)
     except OSError:
         return PRIVATE_MODE
     return GROUP_MODE

@@ -67,6 +67,11 @@ def installed(
         yield service, sound
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the operations guide come last: its commands show what happened in the tests before."""
+    items.sort(key=lambda item: item.path.name == "test_operations.py")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keep what the box had to say of a test that failed, in build/box/failures."""

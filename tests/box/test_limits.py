@@ -1,11 +1,14 @@
 """Descriptors and memory run out: a clear death or a clear alarm, a restart, nothing lost."""
 
+import re
 import time
 
 from tests.box.figures import Figures
 from tests.box.service import Service
 
 SETTLE_SECONDS = 60.0
+NAMES = {"--nofile": "Max open files", "--as": "Max address space"}
+"""What the kernel calls them in /proc/PID/limits."""
 
 
 def _starve(service: Service, figures: Figures, what: str, limit: str) -> None:
@@ -15,7 +18,8 @@ def _starve(service: Service, figures: Figures, what: str, limit: str) -> None:
     # As the service's own user: this machine may lack the capability for others.
     prlimit = ["runuser", "--user", "voicebridge", "--", "prlimit", f"--pid={pid}"]
     kind = limit.split("=", maxsplit=1)[0]
-    hard = box.run("prlimit", f"--pid={pid}", kind, "--noheadings", "--raw", "--output=HARD").stdout.strip()
+    table = box.run("cat", f"/proc/{pid}/limits").stdout
+    hard = re.findall(rf"^{NAMES[kind]}\s+\S+\s+(\S+)", table, re.MULTILINE)[0]
     box.run(*prlimit, f"{limit}:{hard}")
     began = time.monotonic()
     told = box.wait_until(

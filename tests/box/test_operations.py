@@ -34,6 +34,7 @@ def eventful(installed: tuple[Service, Sound]) -> Service:
     service.wait_event("capture_back", cursor, 20)
     sound.play(THREE_COMMANDS)
     service.wait_announced(1, cursor, 30)
+    service.box.systemctl("start", "voicebridge-backup.service")
     return service
 
 

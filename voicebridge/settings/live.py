@@ -30,7 +30,17 @@ LIVE: Mapping[str, tuple[str, ...]] = {
     ),
     "store": ("retain_audio", "max_bytes", "reserve_mb", "backups_kept"),
     "log": ("level", "transcripts", "burst"),
-    "health": ("zero_seconds", "sign_of_life_seconds", "listener_lag_seconds"),
+    "health": (
+        "zero_seconds",
+        "sign_of_life_seconds",
+        "listener_lag_seconds",
+        "low_level_dbfs",
+        "low_level_seconds",
+        "clipping_share",
+        "backlog_seconds",
+        "disk_free_mb",
+        "temperature_celsius",
+    ),
 }
 """Settings that the running daemon can take over, by section."""
 
@@ -43,8 +53,24 @@ RESTART: Mapping[str, tuple[str, ...]] = {
     "sphinx": ("model_dir",),
     "store": ("state_dir", "backlog_mb", "busy_timeout_ms"),
     "log": ("format", "burst_seconds"),
-    "health": ("status_seconds", "anchor_seconds"),
+    "health": (
+        "status_seconds",
+        "anchor_seconds",
+        "interval_seconds",
+        "checkpoints_kept_days",
+        "checkpoint_file_mb",
+        "heap",
+    ),
     "control": ("enabled", "group"),
+    "http": (
+        "enabled",
+        "bind",
+        "token",
+        "token_file",
+        "allowed_hosts",
+        "max_connections",
+        "requests_per_second",
+    ),
 }
 """Settings that something was built from which cannot be built anew while it hears."""
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 
 def _none_for_empty(value: object) -> object:
@@ -235,6 +235,27 @@ class HealthSettings(Section):
     listener_lag_seconds: Annotated[float, Field(ge=0.5, le=60)] = 5.0
     """The same when the listener is this far behind the source."""
 
+    interval_seconds: Annotated[float, Field(ge=1, le=86_400)] = 300.0
+    """How often a checkpoint is written: one record of everything, in the database and in `checkpoints.jsonl`."""
+    checkpoints_kept_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    """Older checkpoints leave the database."""
+    checkpoint_file_mb: Annotated[int, Field(ge=1, le=1024)] = 16
+    """Size at which `checkpoints.jsonl` is begun anew; the one before it stays as `checkpoints.jsonl.1`."""
+    heap: bool = False
+    """Put the size of Python's heap into checkpoints; it costs a tenth of a second and some memory each time."""
+    low_level_dbfs: Annotated[float, Field(ge=-120, le=0)] = -75.0
+    """A loudest moment below this for `low_level_seconds` means a microphone that is muted or unplugged."""
+    low_level_seconds: Annotated[float, Field(ge=1, le=86_400)] = 600.0
+    """See `low_level_dbfs`."""
+    clipping_share: Annotated[float, Field(gt=0, le=1)] = 0.01
+    """Share of samples at full scale, over ten seconds, from which the input counts as clipped."""
+    backlog_seconds: Annotated[float, Field(ge=1, le=86_400)] = 60.0
+    """Audio that waits for its decode, from which a backlog that does not shrink is told."""
+    disk_free_mb: Annotated[int, Field(ge=0)] = 256
+    """Free space on the disk of the state directory below which it counts as nearly full."""
+    temperature_celsius: Annotated[float, Field(ge=20, le=150)] = 85.0
+    """Temperature from which the machine counts as too hot, where it tells no limit of its own."""
+
 
 class ControlSettings(Section):
     """The control socket, over which the daemon is asked and told by people who are not root."""
@@ -243,6 +264,27 @@ class ControlSettings(Section):
     """Listen on `control` in the runtime directory (/run/voicebridge under systemd)."""
     group: str = "voicebridge"
     """Members of this group, root and the daemon's own user may use it."""
+
+
+class HttpSettings(Section):
+    """Status, metrics, transcripts and the dashboard over HTTP."""
+
+    enabled: bool = True
+    """Serve HTTP. Whether it can never harms hearing."""
+    bind: str = "127.0.0.1:8090"
+    """`ADDRESS:PORT`, or `unix:PATH`. An address that others can reach needs `token`."""
+    token: SecretStr = SecretStr("")
+    """Asked of everybody where the address is not loopback, and of whoever changes something anywhere. Empty: nobody
+    may change anything."""
+    token_file: OptionalPath = None
+    """A file that holds the token instead."""
+    allowed_hosts: str = ""
+    """Names in the Host header, separated by spaces, that are answered besides loopback and the bind address: against
+    DNS rebinding."""
+    max_connections: Annotated[int, Field(ge=4, le=4096)] = 256
+    """Connections at once; more are turned away."""
+    requests_per_second: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """Requests answered in a second; more get status 429."""
 
 
 class Settings(Section):
@@ -260,3 +302,4 @@ class Settings(Section):
     log: LogSettings = LogSettings()
     health: HealthSettings = HealthSettings()
     control: ControlSettings = ControlSettings()
+    http: HttpSettings = HttpSettings()

@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from voicebridge.settings.describe import Setting, described, docstrings, sections
 from voicebridge.settings.schema import Settings
@@ -65,6 +65,8 @@ def toml_value(value: Any) -> str:
     """Return a setting's value as TOML; None, which TOML lacks, as the empty text that means it."""
     if value is None:
         return '""'
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()  # a default, which is no secret
     return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
 
 

@@ -1,0 +1,1 @@
+"""HTTP: status, metrics, transcripts and events, and the dashboard."""

@@ -71,7 +71,11 @@ def test_a_reader_does_not_migrate(tmp_path: Path) -> None:
 
 
 def test_every_migration_is_recorded_by_name(state: State) -> None:
-    assert [done.name for done in schema().applied(state.db)] == ["m001_first_tables"]
+    assert [done.name for done in schema().applied(state.db)] == [
+        "m001_first_tables",
+        "m002_checkpoints",
+        "m003_settled",
+    ]
 
 
 def test_forgetting_a_session_takes_all_of_it_along(state: State) -> None:

@@ -142,6 +142,19 @@ class StoreNotice:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class HealthChanged:
+    """How the daemon is has changed (voicebridge.health.probes): its state, or the reasons for it."""
+
+    state: str
+    before: str
+    """The state before; the same when only reasons came or went."""
+    began: tuple[tuple[str, str], ...]
+    """Reasons that are new: code and sentence."""
+    ended: tuple[str, ...]
+    """Codes of those that apply no more."""
+
+
 Event: TypeAlias = (
     SpeechStarted
     | SpeechDiscarded
@@ -156,4 +169,5 @@ Event: TypeAlias = (
     | EngineFailed
     | StoreChanged
     | StoreNotice
+    | HealthChanged
 )

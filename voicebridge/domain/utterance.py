@@ -149,6 +149,8 @@ class UtteranceRecord:
     reasons: tuple[str, ...]
     audio_path: str | None
     """The kept audio, if it is kept."""
+    settled_sequence: int | None = None
+    """Which one it was to be settled, counted over all sessions; one that is decoded again gets a new number."""
 
     @property
     def span(self) -> Span:

@@ -99,6 +99,11 @@ class Listener(Worker):
         """How far it is behind the source."""
         return self._ears.reader.lag_samples
 
+    @property
+    def speech_open(self) -> bool:
+        """True while an utterance is open."""
+        return self._open
+
     def expect_stop(self) -> None:
         """Say that the source is being stopped: if its audio ends from now on, that is not its own end."""
         self._stop_expected = True

@@ -81,6 +81,33 @@ FIRST_TABLES = (
     END""",
 )
 
+CHECKPOINTS = (
+    """CREATE TABLE checkpoints (
+        id INTEGER PRIMARY KEY,
+        session_id INTEGER NOT NULL REFERENCES sessions(id) ON DELETE CASCADE,
+        at REAL NOT NULL, state TEXT NOT NULL, uptime_seconds REAL NOT NULL,
+        backlog_seconds REAL NOT NULL, delay_p95_ms REAL, cpu_share REAL, rss_bytes INTEGER,
+        record TEXT NOT NULL -- all of it, as JSON (voicebridge.health.checkpoint)
+    ) STRICT""",
+    "CREATE INDEX checkpoints_by_time ON checkpoints (at)",
+    "CREATE INDEX checkpoints_by_session ON checkpoints (session_id)",
+)
+SETTLED = (
+    # In which order utterances were settled: wall times may step back, ids are given at the endpoint. Who follows what
+    # is heard and was away asks for what comes after the last number that he saw; a number never comes back.
+    """CREATE TABLE settled (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        utterance_id INTEGER NOT NULL UNIQUE REFERENCES utterances(id) ON DELETE CASCADE
+    ) STRICT""",
+    """INSERT INTO settled (utterance_id)
+        SELECT id FROM utterances WHERE status != 'pending' ORDER BY coalesce(settled_at, ended_at), id""",
+    # One that is decoded again (retry) is settled again, with a new number.
+    """CREATE TRIGGER settled_again AFTER UPDATE OF status ON utterances WHEN new.status != 'pending' BEGIN
+        DELETE FROM settled WHERE utterance_id = new.id;
+        INSERT INTO settled (utterance_id) VALUES (new.id);
+    END""",
+)
+
 
 @cache
 def schema() -> "Migrations":
@@ -92,6 +119,16 @@ def schema() -> "Migrations":
     @migrations()
     def m001_first_tables(db: "Database") -> None:
         for statement in FIRST_TABLES:
+            db.execute(statement)
+
+    @migrations()
+    def m002_checkpoints(db: "Database") -> None:
+        for statement in CHECKPOINTS:
+            db.execute(statement)
+
+    @migrations()
+    def m003_settled(db: "Database") -> None:
+        for statement in SETTLED:
             db.execute(statement)
 
     return migrations

@@ -16,7 +16,8 @@ from voicebridge.domain.utterance import (
     Word,
 )
 
-RECORD_SQL = "SELECT utterances.*, audio.path AS audio_path FROM utterances LEFT JOIN audio ON audio.utterance_id = id"
+RECORD_SQL = """SELECT utterances.*, audio.path AS audio_path, settled.sequence AS settled_sequence FROM utterances
+    LEFT JOIN audio ON audio.utterance_id = utterances.id LEFT JOIN settled ON settled.utterance_id = utterances.id"""
 """Rows for ``record_of``; a condition may follow."""
 
 _RECORD_COLUMNS = (
@@ -67,6 +68,7 @@ def record_of(row: Row) -> UtteranceRecord:
         end_reason=EndReason(row["end_reason"]),
         words=tuple(Word(*word) for word in json.loads(row["words"] or "[]")),
         reasons=tuple(json.loads(row["reasons"] or "[]")),
+        settled_sequence=row.get("settled_sequence"),
         **{name: row[name] for name in _RECORD_COLUMNS},
     )
 

@@ -88,10 +88,11 @@ def search(db: "Database", words: str, query: SearchQuery) -> list[Hit]:
     match = words if query.raw else as_phrases(words)
     if not match.strip():
         return []
-    sql = """SELECT utterances.*, audio.path AS audio_path,
+    sql = """SELECT utterances.*, audio.path AS audio_path, settled.sequence AS settled_sequence,
             snippet(utterances_fts, 0, :before, :after, '…', :tokens) AS snippet, bm25(utterances_fts) AS score
         FROM utterances_fts JOIN utterances ON utterances.id = utterances_fts.rowid
             LEFT JOIN audio ON audio.utterance_id = utterances.id
+            LEFT JOIN settled ON settled.utterance_id = utterances.id
         WHERE utterances_fts MATCH :match AND status = 'done'
             AND (:since IS NULL OR started_at >= :since) AND (:until IS NULL OR started_at < :until)
         ORDER BY score, utterances.id DESC LIMIT :limit OFFSET :offset"""

@@ -1,0 +1,226 @@
+"""The window onto a daemon of real threads, on a real store."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.daemon.hearing import SECONDS, blocks, sentences
+from tests.daemon.life import Life, life
+from tests.fakes.engine import FakeEngine
+from tests.fakes.source import MemorySource
+from voicebridge.audio.mute import MuteSwitch
+from voicebridge.audio.ring import Ring
+from voicebridge.daemon.duties import StatusReporter
+from voicebridge.daemon.feed import READER_ENTRIES, FeedReader, FeedThread, entry_of
+from voicebridge.daemon.mute import Mute
+from voicebridge.daemon.watch import Watch
+from voicebridge.daemon.watchdog import Watchdog
+from voicebridge.daemon.window import Handles, OpenWindow, open_window
+from voicebridge.domain.audio import Gap, GapReason, Span
+from voicebridge.domain.errors import ControlError, StoreError
+from voicebridge.domain.events import (
+    CaptureChanged,
+    DeviceMoved,
+    EngineFailed,
+    EngineReady,
+    Event,
+    GapNoted,
+    HealthChanged,
+    MuteChanged,
+    SettingsReloaded,
+    SpeechDiscarded,
+    SpeechStarted,
+    StoreChanged,
+    StoreNotice,
+    StoreNoticeKind,
+    UtteranceSettled,
+)
+from voicebridge.domain.window import UtteranceQuery
+from voicebridge.pipeline.events import EventStream
+
+
+class Open:
+    """A window onto a daemon that hears two utterances, with what a reader of its feed was given."""
+
+    def __init__(self, running: Life, opened: OpenWindow) -> None:
+        self.life = running
+        self.opened = opened
+        self.window = opened.window
+        self.entries: list[Any] = []
+
+    def take_until(self, reader: FeedReader, kind: str, count: int) -> list[Any]:
+        """Take from a reader until there were so many entries of a kind."""
+        deadline = time.monotonic() + SECONDS
+        while sum(entry["type"] == kind for entry in self.entries) < count:
+            assert time.monotonic() < deadline
+            self.life.daemon.follow(lambda _: None, 0.02)
+            self.entries += reader.take()
+        return [entry for entry in self.entries if entry["type"] == kind]
+
+
+@pytest.fixture
+def seen(tmp_path: Path) -> Iterator[Open]:
+    source = MemorySource(blocks(sentences(2)), paced=True, endless=True)
+    with life(tmp_path, source, FakeEngine()) as running:
+        reporter = StatusReporter(Watch(running.daemon, running.plan, Watchdog(None)), tmp_path)
+        opened = open_window(running.daemon, running.plan, reporter, tmp_path, lambda: b"metrics")
+        yield Open(running, opened)
+        if running.daemon.crew.writer.alive:
+            running.stop()
+        opened.close()
+
+
+def test_a_reader_is_given_what_is_settled_with_its_number(seen: Open) -> None:
+    reader = seen.opened.feed.subscribe(lambda: None)
+    seen.life.start()
+    first, second = seen.take_until(reader, "utterance", 2)
+    assert (first["text"], second["sequence"] - first["sequence"]) == ("turn on the lights", 1)
+    assert not {"audio_path", "words"} & set(first)
+    assert [entry["type"] for entry in seen.entries if entry["type"] in {"speech", "engine"}][:1] == ["engine"]
+    resumed = seen.window.feed.since(first["sequence"], 10)
+    assert [(number, record["utterance_id"]) for number, record in resumed] == [
+        (second["sequence"], second["utterance_id"])
+    ]
+    reader.close()
+    assert seen.opened.counters() == {"feed_dropped": 0, "feed_readers": 0}
+
+
+def test_status_level_and_metrics_come_from_memory(seen: Open) -> None:
+    assert seen.window.status.status()["state"] == "starting"
+    assert seen.window.status.level() == (0.0, False)
+    assert seen.window.status.metrics() == b"metrics"
+
+
+def test_pages_go_from_the_newest_back(seen: Open) -> None:
+    seen.life.start()
+    seen.life.follow_until(UtteranceSettled, 2)
+    store = seen.window.store
+    (newest,) = store.utterances(UtteranceQuery(limit=1))
+    (before,) = store.utterances(UtteranceQuery(limit=5, before_id=newest["utterance_id"]))
+    assert before["utterance_id"] < newest["utterance_id"]
+    assert store.utterances(UtteranceQuery(statuses=("rejected",))) == []
+    assert len(store.utterances(UtteranceQuery(words="lights"))) == 2
+    assert store.utterances(UtteranceQuery(words="darkness")) == []
+    assert store.utterances(UtteranceQuery(words="?!")) == []
+    assert store.utterances(UtteranceQuery(since=newest["started_at"] + 1, until=newest["started_at"] + 2)) == []
+
+
+def test_one_utterance_comes_with_its_words_and_without_audio_that_is_not_kept(seen: Open) -> None:
+    seen.life.start()
+    seen.life.follow_until(UtteranceSettled)
+    store = seen.window.store
+    whole = store.utterance(1)
+    assert whole is not None
+    assert [word["text"] for word in whole["words"]] == ["turn", "on", "the", "lights"]
+    assert (whole["audio_kept"], store.audio(1)) == (False, None)
+    assert (store.utterance(99), store.audio(99)) == (None, None)
+
+
+def test_a_timeline_holds_the_session_and_its_gaps(tmp_path: Path) -> None:
+    audio = blocks(sentences(1))
+    source = MemorySource([*audio, 16_000, *audio], paced=True, endless=True)
+    with life(tmp_path, source, FakeEngine()) as running:
+        reporter = StatusReporter(Watch(running.daemon, running.plan, Watchdog(None)), tmp_path)
+        opened = open_window(running.daemon, running.plan, reporter, tmp_path)
+        running.start()
+        running.follow_until(GapNoted)
+        now = time.time()
+        told = opened.window.store.timeline(now - 60, now + 60)
+        earlier = opened.window.store.timeline(now - 600, now - 300)
+        running.stop()
+        opened.close()
+    assert [(gap["reason"], gap["seconds"]) for gap in told["gaps"]] == [("overflow", 1.0)]
+    assert now - 60 < told["gaps"][0]["started_at"] < now + 60
+    assert [session["source"] for session in told["sessions"]] == ["memory"]
+    assert earlier == {"gaps": [], "sessions": [], "events": []}
+
+
+def test_a_window_that_was_closed_reads_nothing_more(seen: Open) -> None:
+    assert seen.window.store.utterances(UtteranceQuery()) == []
+    seen.opened.close()
+    with pytest.raises(StoreError, match="session is over"):
+        seen.window.store.utterances(UtteranceQuery())
+
+
+def test_a_connection_that_failed_is_not_used_again(seen: Open) -> None:
+    with pytest.raises(ValueError, match="sleeping"):
+        seen.window.store.utterances(UtteranceQuery(statuses=("sleeping",)))
+    assert seen.window.store.utterances(UtteranceQuery()) == []
+
+
+def test_mute_pulls_the_switch_where_there_is_one(tmp_path: Path) -> None:
+    mute = Mute(MuteSwitch(Ring(16_000)), tmp_path / "muted", EventStream())
+    Handles(mute).mute(muted=True, by="the page")
+    assert mute.muted
+    Handles(mute).mute(muted=False, by="the page")
+    assert not mute.muted
+    with pytest.raises(ControlError):
+        Handles(None).mute(muted=True, by="the page")
+
+
+def test_a_reader_that_takes_nothing_loses_its_own_oldest_and_is_woken_once() -> None:
+    woken: list[int] = []
+    reader = FeedReader(lambda: woken.append(1), lambda _: None)
+    for number in range(READER_ENTRIES + 3):
+        reader.offer({"type": "gap", "number": number})
+    assert (reader.dropped, len(woken)) == (3, 1)
+    assert reader.take()[0]["number"] == 3
+    reader.offer({"type": "gap"})
+    assert len(woken) == 2
+
+
+def test_a_reader_that_cannot_be_woken_is_left_out_and_no_other_misses_anything() -> None:
+    def broken() -> None:
+        raise RuntimeError("the loop is closed")
+
+    events = EventStream()
+    feed = FeedThread(events, lambda: {"state": "deaf"})
+    feed.subscribe(broken)
+    reader = feed.subscribe(lambda: None)
+    events.publish(HealthChanged("deaf", "hearing", (("device_lost", "Gone."),), ()))
+    deadline = time.monotonic() + SECONDS
+    entries: list[Any] = []
+    while not entries and time.monotonic() < deadline:
+        entries += reader.take()
+    feed.stop()
+    assert feed.join(SECONDS)
+    assert [(entry["type"], entry["state"], entry["before"]) for entry in entries] == [("state", "deaf", "hearing")]
+    assert feed.readers == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (SpeechStarted(5), {"type": "speech", "speech": True, "sample": 5}),
+        (SpeechDiscarded(5), {"type": "speech", "speech": False, "sample": 5}),
+        (GapNoted(Gap(Span(0, 16_000), GapReason.SUSPEND)), {"type": "gap", "seconds": 1.0, "reason": "suspend"}),
+        (
+            CaptureChanged(hearing=True, source="Desk", detail="Back.", lost_seconds=2.0),
+            {"type": "capture", "hearing": True, "source": "Desk", "detail": "Back.", "lost_seconds": 2.0},
+        ),
+        (
+            DeviceMoved("Monitor", "Desk", "It moved."),
+            {"type": "capture", "hearing": True, "source": "Monitor", "detail": "It moved."},
+        ),
+        (MuteChanged(muted=True, by="ann"), {"type": "mute", "muted": True, "by": "ann"}),
+        (EngineReady("fake", "a", 3.0), {"type": "engine", "ready": True, "engine": "fake", "model": "a"}),
+        (EngineFailed("fake", "No."), {"type": "engine", "ready": False, "engine": "fake", "detail": "No."}),
+        (StoreChanged(working=False, detail="Full."), {"type": "store", "working": False, "detail": "Full."}),
+        (
+            StoreNotice(StoreNoticeKind.CLOCK_AHEAD, "Ahead."),
+            {"type": "store", "kind": "clock_ahead", "detail": "Ahead."},
+        ),
+    ],
+)
+def test_each_event_is_told_in_plain_data(event: Event, expected: dict[str, Any]) -> None:
+    entry = entry_of(event)
+    assert entry is not None
+    assert abs(entry["at"] - time.time()) < SECONDS
+    assert {name: value for name, value in entry.items() if name != "at"} == expected
+
+
+def test_what_is_of_no_use_to_others_is_left_out() -> None:
+    assert entry_of(SettingsReloaded((), ())) is None

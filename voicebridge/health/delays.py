@@ -1,0 +1,70 @@
+"""Delays from the end of speech to the commit of the text, as HDR histograms: of the interval and of the session.
+
+No coordinated omission: an utterance that still waits is counted with its age so far in every snapshot, and with its
+whole delay once it is settled. A histogram of settled utterances alone would show its best face exactly while the
+engine stands still.
+"""
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from voicebridge.health.checkpoint import Delay
+
+if TYPE_CHECKING:
+    from hdrh.histogram import HdrHistogram
+
+LONGEST_MS = 86_400_000
+"""Longer delays count as this: a day."""
+SIGNIFICANT_FIGURES = 3
+
+
+class Delays:
+    """One thread adds, another takes snapshots."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._session = _histogram()
+        self._interval = _histogram()
+
+    def settled(self, delay_ms: float) -> None:
+        """Count an utterance that is settled."""
+        with self._lock:
+            _record(self._interval, delay_ms)
+
+    def snapshot(self, waiting_ms: Sequence[float]) -> tuple[Delay, Delay]:
+        """Return the delays of the interval, which ends here, and of the session.
+
+        ``waiting_ms`` are the ages of the utterances that are not settled yet, since the end of their speech.
+        """
+        with self._lock:
+            interval, self._interval = self._interval, _histogram()
+        self._session.add(interval)
+        return self._with(interval, waiting_ms), self._with(_copy(self._session), waiting_ms)
+
+    def _with(self, histogram: "HdrHistogram", waiting_ms: Sequence[float]) -> Delay:
+        for age_ms in waiting_ms:
+            _record(histogram, age_ms)
+        count = histogram.get_total_count()
+        if not count:
+            return Delay(0, 0, None, None, None, None)
+        found = histogram.get_percentile_to_value_dict([50, 95, 99])
+        p50, p95, p99 = (float(found[percentile]) for percentile in (50, 95, 99))
+        return Delay(count, len(waiting_ms), p50, p95, p99, float(histogram.get_max_value()))
+
+
+def _histogram() -> "HdrHistogram":
+    from hdrh.histogram import HdrHistogram
+
+    return HdrHistogram(1, LONGEST_MS, SIGNIFICANT_FIGURES)
+
+
+def _copy(histogram: "HdrHistogram") -> "HdrHistogram":
+    copy = _histogram()
+    copy.add(histogram)
+    return copy
+
+
+def _record(histogram: "HdrHistogram", delay_ms: float) -> None:
+    # An hour that was set back meanwhile must not raise: CLOCK_MONOTONIC never is, but anchors are renewed.
+    histogram.record_value(min(max(round(delay_ms), 0), LONGEST_MS))

@@ -169,16 +169,19 @@ def _daemon(plan: Plan) -> "Daemon":
 
 def _run(orders: Orders, plan: Plan, daemon: "Daemon", live: LiveSettings, on_event: Callable[[Event], None]) -> None:
     from voicebridge.daemon.duties import StatusReporter, duties
+    from voicebridge.daemon.metering import Metering
     from voicebridge.daemon.watch import StatusLine
     from voicebridge.health.keeper import Duty, Keeper
 
     watch, line = _watch(daemon, plan), StatusLine()
     reporter = StatusReporter(watch, orders.state, line)
+    metering = Metering(reporter.status)
     outage = Outage()
 
     def announce(event: Event) -> None:
         event = outage.measured(event, plan.ears.source.report().last_block)
         daemon.alarms.heed(event)
+        metering.heed(event)
         _note(plan, daemon.crew.writer, event)
         on_event(event)
 

@@ -1,0 +1,52 @@
+"""Answers that say what is wrong (RFC 9457, application/problem+json), and JSON that any parser takes."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from starlette.responses import Response
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+class ProblemError(Exception):
+    """A request that is not answered as it was meant."""
+
+    def __init__(self, status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+
+def body_of(status: HTTPStatus, detail: str) -> bytes:
+    """Return the body of an answer that says what is wrong."""
+    return encoded({"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail})
+
+
+def answer_to(problem: ProblemError) -> Response:
+    """Return the answer that says what is wrong."""
+    return Response(body_of(problem.status, problem.detail), problem.status, problem.headers, PROBLEM_TYPE)
+
+
+def encoded(content: Any) -> bytes:
+    """Return JSON in one line of ASCII. What JSON cannot say (infinity, no number) becomes null."""
+    try:
+        return _dumped(content)
+    except ValueError:
+        return _dumped(_finite(content))
+
+
+def _dumped(content: Any) -> bytes:
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    if isinstance(content, float) and content - content != 0:
+        return None
+    return content

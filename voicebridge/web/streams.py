@@ -1,0 +1,278 @@
+"""What happens, handed to everybody who reads along: one subscription for all, each event encoded once.
+
+Nobody upstream waits: the feed calls ``wake`` and goes on. Each stream has a bounded queue; one whose reader is too
+slow is ended, and that reader comes back with the last id that it saw (Last-Event-ID) and is given the rest from the
+store.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from voicebridge.domain.window import Json, Reader, UtteranceQuery, Window
+from voicebridge.web.counters import Counters
+from voicebridge.web.problems import ProblemError, encoded
+from voicebridge.web.readiness import summary
+from voicebridge.web.reads import Reads
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.2
+"""How often the level is told, if it has changed, and the feed looked at."""
+STATE_TICKS = 5
+"""The state is compared every so many ticks: once a second."""
+BEAT_TICKS = 25
+"""Every 5 s a comment is sent, so that proxies and clients see that the connection lives."""
+QUEUE_FRAMES = 256
+"""Events that may wait for one reader."""
+PAGE = 100
+NEWEST = 50
+"""Utterances among which the one that was settled last is looked for."""
+RESUME_EVENTS = 1000
+"""Events from the store in one connection; whoever lacks more is given them in the next one."""
+RETRY_MS = 2000
+"""After how long a client comes back."""
+BEAT = b": beat\n\n"
+
+
+class Stream:
+    """One reader's queue; used by the loop's thread alone."""
+
+    def __init__(self, kinds: frozenset[str]) -> None:
+        self.kinds = kinds
+        """Which types are sent; empty for all."""
+        self.changed = asyncio.Event()
+        self.ended = False
+        self.sent_sequence = 0
+        """Utterances up to this one came from the store; in the queue they are passed over."""
+        self._frames: deque[tuple[int | None, bytes]] = deque()
+        self._level = b""
+
+    def offer(self, kind: str, frame: bytes, sequence: int | None = None) -> bool:
+        """Add an event (a comment has no kind); False when that was one too many, and the stream has ended."""
+        if self.ended or (kind and self.kinds and kind not in self.kinds):
+            return True
+        if kind == "level":
+            self._level = frame  # only the newest counts
+        else:
+            self._frames.append((sequence, frame))
+        if len(self._frames) > QUEUE_FRAMES:
+            self.end()
+            return False
+        self.changed.set()
+        return True
+
+    def end(self) -> None:
+        """Send nothing more."""
+        self.ended = True
+        self._frames.clear()
+        self.changed.set()
+
+    def take(self) -> bytes:
+        """Return everything that waits."""
+        self.changed.clear()
+        frames = [frame for sequence, frame in self._frames if sequence is None or sequence > self.sent_sequence]
+        self._frames.clear()
+        level, self._level = self._level, b""
+        return b"".join(frames) + level
+
+
+class Streams:
+    """All streams of one server; used by the loop's thread alone, but for ``_wake``."""
+
+    def __init__(self, window: Window, reads: Reads, counters: Counters, most: int) -> None:
+        self._window = window
+        self._reads = reads
+        self._counters = counters
+        self._most = most
+        self._streams: set[Stream] = set()
+        self._reader: Reader | None = None
+        self._lost = 0
+        self._latest: int | None = None
+        """The utterance that was settled last, once that is known."""
+        self._locating = asyncio.Lock()
+        self._told_state: dict[str, Any] = {}
+        self._told_level: tuple[int, bool] = (-1, False)
+        self._ticking: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def count(self) -> int:
+        """How many read along."""
+        return len(self._streams)
+
+    def open(self, kinds: frozenset[str]) -> Stream:
+        """Begin a stream. Raises ProblemError when there are too many."""
+        if self._closed or len(self._streams) >= self._most:
+            raise ProblemError(
+                HTTPStatus.SERVICE_UNAVAILABLE, "Too many others are reading along.", {"Retry-After": "5"}
+            )
+        stream = Stream(kinds)
+        self._streams.add(stream)
+        self._counters.streams += 1
+        if self._reader is None:
+            self._begin()
+        return stream
+
+    def close(self, stream: Stream) -> None:
+        """End a stream; with the last one nothing is asked of the daemon any more."""
+        stream.end()
+        self._streams.discard(stream)
+        if not self._streams:
+            self._end()
+
+    def close_all(self) -> None:
+        """End every stream: the server stops."""
+        self._closed = True
+        for stream in self._streams:
+            stream.end()
+
+    async def told(self, stream: Stream, last_sequence: int | None) -> AsyncIterator[bytes]:
+        """Yield what is sent in one connection: the state, what was missed, then what happens."""
+        yield f"retry: {RETRY_MS}\n\n".encode("ascii")
+        # With an id, so that who comes back has something to resume after, even when nothing was said meanwhile.
+        position = await self._position() if last_sequence is None else None
+        stream.offer("state", frame_of(summary(self._window.status.status()), position))
+        yield stream.take()
+        if last_sequence is not None:
+            async for frames in self._missed(stream, last_sequence):
+                yield frames
+        while not stream.ended:
+            await stream.changed.wait()
+            if frames := stream.take():
+                yield frames
+
+    async def _position(self) -> int | None:
+        """Return the number of the utterance that was settled last; None where it cannot be told."""
+        async with self._locating:
+            if self._latest is None:
+                try:
+                    page = await self._reads.run(partial(self._window.store.utterances, UtteranceQuery(limit=NEWEST)))
+                except ProblemError:
+                    return None
+                settled = [number for record in page if (number := record["settled_sequence"]) is not None]
+                self._latest = max(settled, default=None if page else 0)
+            return self._latest
+
+    async def _missed(self, stream: Stream, last_sequence: int) -> AsyncIterator[bytes]:
+        told = 0
+        while not stream.ended:
+            try:
+                page = await self._reads.run(partial(self._window.feed.since, last_sequence, PAGE))
+            except ProblemError:
+                stream.end()  # it comes back, and asks again
+                return
+            if page:
+                stream.sent_sequence = last_sequence = page[-1][0]
+                if not stream.kinds or "utterance" in stream.kinds:
+                    yield b"".join(frame_of({**entry, "type": "utterance"}, number) for number, entry in page)
+            told += len(page)
+            if len(page) < PAGE:
+                return
+            if told >= RESUME_EVENTS:
+                stream.end()
+
+    def _begin(self) -> None:
+        self._lost = 0
+        loop = asyncio.get_running_loop()
+        self._reader = self._window.feed.subscribe(_waker(loop, self._hand_on))
+        self._ticking = loop.create_task(self._tick_on())
+        self._ticking.add_done_callback(self._look_at_end)
+
+    def _end(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        if self._ticking is not None:
+            self._ticking.cancel()
+            self._ticking = None
+        self._told_state, self._told_level = {}, (-1, False)
+        self._latest = None
+
+    def _look_at_end(self, ticking: "asyncio.Task[None]") -> None:
+        """Begin anew, with clients that come back, after a fault of ours."""
+        if not ticking.cancelled() and (error := ticking.exception()) is not None:
+            logger.error("the event streams failed; they begin anew", exc_info=error)
+            self._counters.failures += 1
+            for stream in self._streams:
+                stream.end()
+
+    async def _tick_on(self) -> None:
+        tick = 0
+        while True:
+            self._tell_level()
+            if tick % STATE_TICKS == 0:
+                self._tell_state()
+            if tick % BEAT_TICKS == BEAT_TICKS - 1:
+                self._send("", BEAT)
+            self._hand_on()
+            tick += 1
+            await asyncio.sleep(TICK_SECONDS)
+
+    def _tell_level(self) -> None:
+        level, speech = self._window.status.level()
+        if (told := (round(level), speech)) != self._told_level:
+            self._told_level = told
+            self._send("level", frame_of({"type": "level", "level": told[0], "speech": speech}))
+
+    def _tell_state(self) -> None:
+        told = summary(self._window.status.status())
+        key = {**told, "reasons": [reason["code"] for reason in told["reasons"]]}
+        if self._told_state not in ({}, key):
+            self._send("state", frame_of(told))
+        self._told_state = key
+
+    def _hand_on(self) -> None:
+        """Send what the feed holds."""
+        if self._reader is None:
+            return
+        for entry in self._reader.take():
+            if entry["type"] == "state":
+                self._tell_state()  # as it is by now, and as it is told otherwise
+                continue
+            sequence = entry.get("sequence")
+            if sequence is not None and self._latest is not None:
+                self._latest = max(self._latest, sequence)
+            self._send(str(entry["type"]), frame_of(entry, sequence), sequence)
+        if self._reader.dropped != self._lost:
+            # Something is missing for everybody: they come back, and are given it from the store.
+            self._lost = self._reader.dropped
+            for stream in self._streams:
+                stream.end()
+
+    def _send(self, kind: str, frame: bytes, sequence: int | None = None) -> None:
+        for stream in self._streams:
+            if not stream.offer(kind, frame, sequence):
+                self._counters.streams_dropped += 1
+
+
+def frame_of(entry: Json, sequence: int | None = None) -> bytes:
+    """Return one server-sent event; one with a sequence can be resumed after."""
+    head = "" if sequence is None else f"id: {sequence}\n"
+    return f"{head}event: {entry['type']}\ndata: ".encode("ascii") + encoded(entry) + b"\n\n"
+
+
+def _waker(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> Callable[[], None]:
+    """Return what calls it soon, in the loop's thread; from any thread, and once for many calls that come together."""
+    waiting = False
+
+    def run() -> None:
+        nonlocal waiting
+        waiting = False
+        call()
+
+    def wake() -> None:
+        nonlocal waiting
+        if waiting:
+            return
+        waiting = True
+        try:
+            loop.call_soon_threadsafe(run)
+        except RuntimeError:
+            logger.debug("the loop has ended; there is nobody to tell")
+
+    return wake

@@ -3,8 +3,8 @@
 
 # PortAudio for the microphone; a voice and human recordings for the demonstration.
 readonly TRY_PACKAGES=(libportaudio2 espeak-ng pocketsphinx-testdata)
-# A sound server to play into, a tracer of system calls, a checker of shell scripts.
-readonly TEST_PACKAGES=(pulseaudio pulseaudio-utils libasound2-plugins sox strace shellcheck)
+# A sound server to play into, a tracer of system calls, a checker of shell scripts, a browser for the dashboard.
+readonly TEST_PACKAGES=(pulseaudio pulseaudio-utils libasound2-plugins sox strace shellcheck chromium chromium-driver)
 # To build systemd-python, which has no wheels. Voicebridge also runs without it.
 readonly BUILD_PACKAGES=(gcc libsystemd-dev pkg-config python3-dev)
 # What can make a virtual environment, where no Python can yet.

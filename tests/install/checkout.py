@@ -74,4 +74,14 @@ def interrupt(process: subprocess.Popen[str]) -> None:
 
 
 TRY_PACKAGES = ("libportaudio2", "espeak-ng", "pocketsphinx-testdata")
-TEST_PACKAGES = (*TRY_PACKAGES, "pulseaudio", "pulseaudio-utils", "libasound2-plugins", "sox", "strace", "shellcheck")
+TEST_PACKAGES = (
+    *TRY_PACKAGES,
+    "pulseaudio",
+    "pulseaudio-utils",
+    "libasound2-plugins",
+    "sox",
+    "strace",
+    "shellcheck",
+    "chromium",
+    "chromium-driver",
+)

@@ -1,0 +1,128 @@
+"""What happens shows on the page as it happens."""
+
+import time
+
+from tests.web.dashboard.browser import Page
+from tests.web.dashboard.fake_api import FakeApi
+from tests.web.dashboard.scenes import BACKLOG, DEVICE_LOST, reason, utterance
+
+FIRST = "#utterances li:first-child"
+
+
+def test_what_is_said_appears_at_the_top(page: Page, api: FakeApi) -> None:
+    api.hear(**utterance(5000, "open the second valve", time.time() - 3))
+    page.wait_for(f"{FIRST} .text", "open the second valve")
+    assert "text after 430 ms" in page.text(f"{FIRST} .about")
+
+
+def test_new_text_is_read_out_to_who_cannot_see_it(page: Page, api: FakeApi) -> None:
+    api.hear(**utterance(5000, "open the second valve", time.time() - 3))
+    page.wait_for("#announce-words[aria-live=polite]", "open the second valve")
+
+
+def test_an_utterance_stands_there_before_it_has_its_text(page: Page, api: FakeApi) -> None:
+    now = time.time()
+    api.publish("pending", utterance_id=5000, at=now, started_at=now - 3, ended_at=now - 1)
+    page.wait_for(f"{FIRST} .about", "waiting for its text")
+    api.hear(**utterance(5000, "open the second valve", now - 3))
+    page.wait_for(f"{FIRST} .text", "open the second valve")
+    assert page.script("return document.querySelectorAll('li[data-id=\"5000\"]').length") == 1
+
+
+def test_one_that_was_rejected_says_why(page: Page, api: FakeApi) -> None:
+    rejected = utterance(5000, "thank you for watching", time.time(), status="rejected", reasons=["too quiet"])
+    api.hear(**rejected)
+    page.wait_for(f"{FIRST} .about", "rejected · too quiet")
+
+
+def test_a_partial_shows_until_the_utterance_is_stored(page: Page, api: FakeApi) -> None:
+    api.publish("partial", text="open the sec")
+    page.wait_for("#partial", "open the sec")
+    api.publish("pending", utterance_id=5000, at=time.time(), started_at=time.time() - 3, ended_at=time.time())
+    page.wait("return document.querySelector('#partial').hidden")
+
+
+def test_a_lost_microphone_is_told_with_its_reason_and_advice(page: Page, api: FakeApi) -> None:
+    page.wait_for("#state-word", "Hearing")
+    began = time.monotonic()
+    api.become(state="deaf", trouble=DEVICE_LOST["sentence"], reasons=[DEVICE_LOST, BACKLOG])
+    page.wait_for("#state-word", "Deaf")
+    assert time.monotonic() - began < 10
+    assert page.text(".reason:first-child .sentence") == DEVICE_LOST["sentence"]
+    assert page.text(".reason:first-child .advice code") == "voicebridge devices"
+    assert page.text(".reason:nth-child(2) code:last-child") == "backlog"
+    page.wait_for("#announce-state[role=status]", "Deaf. Nothing can be heard from USB Conference Microphone")
+
+
+def test_it_hears_again(page: Page, api: FakeApi) -> None:
+    api.become(state="deaf", reasons=[DEVICE_LOST])
+    page.wait_for("#state-word", "Deaf")
+    api.become(state="hearing", reasons=[])
+    page.wait_for("#state-word", "Hearing")
+    assert page.text("#reasons") == ""
+
+
+def test_a_sentence_that_counts_seconds_is_read_out_once(page: Page, api: FakeApi) -> None:
+    api.become(state="deaf", reasons=[reason("device_lost", "Nothing for 4 s.", "")])
+    page.wait_for("#announce-state", "Nothing for 4 s.")
+    api.become(reasons=[reason("device_lost", "Nothing for 9 s.", "")])
+    page.wait_for(".reason .sentence", "Nothing for 9 s.")
+    assert "4 s" in page.text("#announce-state")
+
+
+def test_each_state_has_a_sign_of_its_own(page: Page, api: FakeApi) -> None:
+    signs = set()
+    for state in ("hearing", "degraded", "deaf", "starting", "stopping"):
+        api.become(state=state)
+        page.wait(f"return document.querySelector('#state').dataset.state === '{state}'")
+        signs.add(page.script("return document.querySelector('#state-sign').getAttribute('d')"))
+    assert len(signs) == 5
+
+
+def test_level_and_speech_are_shown(page: Page, api: FakeApi) -> None:
+    api.publish("level", level=3277, speech=True)
+    page.wait_for("#speech", "Speech")
+    page.wait_for("#level-text", "\N{MINUS SIGN}20 dBFS")
+    assert float(page.script("return document.querySelector('#meter .fill').getAttribute('width')")) == 75.0
+    api.publish("level", level=0, speech=False)
+    page.wait_for("#speech", "Listening")
+    page.wait_for("#level-text", "digital silence")
+    page.wait("return document.querySelector('#minute').getAttribute('aria-label').includes('digital silence')")
+
+
+def test_a_daemon_that_goes_is_missed_and_one_that_comes_back_is_found(page: Page, api: FakeApi) -> None:
+    api.hear(**utterance(5000, "before", time.time()))
+    page.wait_for(f"{FIRST} .text", "before")
+    api.go()
+    page.wait_for("#connection", "Lost")
+    page.wait_for("#lost[role=alert]", "Out of touch since ")
+    assert page.text("#state-word") == "Out of touch"
+    assert "It was hearing then" in page.text("#state-hint")
+    assert page.text("#speech") == "No signal"
+    assert page.script("return document.querySelector('#mute-button').disabled")
+    api.utterances.insert(0, utterance(5001, "meanwhile", time.time()))
+    api.come()
+    page.wait_for("#connection", "Live")
+    page.wait_for(f"{FIRST} .text", "meanwhile")
+    page.wait_for("#state-word", "Hearing")
+    assert api.resumed_from[-1] == "5000"
+    page.complaints()
+
+
+def test_a_clock_that_is_wrong_is_told_and_used(page: Page, api: FakeApi) -> None:
+    api.clock_ahead_seconds = 7230.0
+    page.open(api.address)
+    page.wait_for("#clock-note", "The clock of the daemon's machine is 2 h ahead of yours.")
+    api.hear(**utterance(5000, "from the future", time.time() + 7229))
+    page.wait_for(f"{FIRST} .ago", "just now")
+
+
+def test_times_are_those_of_the_viewer(page: Page, api: FakeApi) -> None:
+    page.driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": "Australia/Eucla"})
+    try:
+        page.open(api.address)
+        api.hear(**utterance(5000, "now", 1_700_000_000))
+        page.wait_for("#utterances li[data-id='5000'] time", "Nov 15, 2023, 06:58")
+        assert page.text("#zone") == "Australia/Eucla"
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": ""})

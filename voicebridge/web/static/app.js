@@ -1,0 +1,168 @@
+/** The page: what comes over the feed, what is asked for from time to time, and which part shows it. */
+
+import { get, rows } from "/static/api.js";
+import { delayP50, delayP95, makeCharts, momentOf } from "/static/checkpoints.js";
+import { byId, tell, visible } from "/static/dom.js";
+import { Feed } from "/static/feed.js";
+import { holdLevel, showLevel, showNoLevel, showSpeech } from "/static/live.js";
+import { askToken, bindLevers, showMute } from "/static/mute.js";
+import { refreshAges, showFigures, showState } from "/static/state.js";
+import { clockTime, lasting, now, setAhead, shortTime, viewerNow, zone } from "/static/times.js";
+import { Timeline } from "/static/timeline.js";
+import { bindWords, loadWords, takeUtterance } from "/static/words.js";
+
+const STATUS_MS = 5_000;
+const HISTORY_MS = 30_000;
+const AGES_MS = 1_000;
+const STATUS_AGE_MS = 400;
+const MOST_POINTS = 500;
+/** A clock that is off by more is told. */
+const CLOCK_SECONDS = 5;
+
+const charts = makeCharts();
+let timeline = null;
+let status = null;
+let delay = null;
+/** That the engine is not loaded yet: a reason that only the feed tells. */
+let engineLoading = null;
+/** When the daemon was last heard of, on the viewer's clock; lostSince is null while it answers. */
+let lastHeard = viewerNow();
+let lostSince = null;
+let nextTry = 0;
+
+const feed = new Feed("/api/events", {
+  event: take,
+  opened: () => { lostSince = null; found(); refresh(); },
+  lost: (error, pauseMs) => {
+    nextTry = viewerNow() + pauseMs / 1000;
+    if (error?.status === 401) askToken();
+    lose(error);
+  },
+});
+
+const takers = {
+  level: (level) => showLevel(level.level, Boolean(level.speech)),
+  speech: ({ speech }) => showSpeech(Boolean(speech)),
+  partial: ({ text }) => showPartial(text),
+  pending: (utterance) => { takeUtterance({ ...utterance, status: "pending" }); showPartial(""); },
+  utterance: (utterance) => takeUtterance(utterance),
+  state: takeState,
+  gap: () => quietly(loadHistory),
+};
+
+function take(type, content) {
+  lastHeard = viewerNow();
+  if (takers[type]) takers[type](content);
+  else quietly(loadStatus);
+}
+
+/** The news is newer than the status, which the daemon makes four times a second at most. */
+function takeState(news) {
+  engineLoading = news.reasons.find((reason) => reason.code === "engine_loading");
+  showState(news.state, news.reasons, "");
+  setTimeout(() => quietly(loadStatus), STATUS_AGE_MS);
+}
+
+const reasonsOf = ({ reasons, engine_state: engine }) =>
+  (engine === "loading" && engineLoading ? [...reasons, engineLoading] : reasons);
+
+function showPartial(text) {
+  byId("partial").hidden = !text;
+  tell(byId("partial"), visible(text));
+}
+
+function found() {
+  byId("lost").hidden = true;
+  byId("connection").dataset.connection = "open";
+  tell(byId("connection"), "Live");
+}
+
+/** Say that the daemon is lost, and since when; what it said last is not shown as if it held. */
+function lose(error) {
+  if (lostSince === null) {
+    lostSince = lastHeard;
+    showNoLevel();
+    showPartial("");
+  }
+  byId("connection").dataset.connection = "lost";
+  tell(byId("connection"), "Lost");
+  const why = error?.status ? error.message : "The daemon does not answer.";
+  byId("lost").hidden = false;
+  tell(byId("lost"), `Out of touch since ${clockTime(lostSince)}. ${why} The page tries again by itself.`);
+  showState("lost", [], lostHint());
+  showMute(null);
+}
+
+function lostHint() {
+  const wait = Math.max(0, Math.ceil(nextTry - viewerNow()));
+  const last = status ? ` It was ${status.state} then, and the figures are of that time.` : "";
+  return `For ${lasting(viewerNow() - lostSince)}.${last} ${wait ? `Next try in ${wait} s.` : "Trying now."}`;
+}
+
+async function loadStatus() {
+  const newest = await get("/api/status");
+  status = newest;
+  lastHeard = viewerNow();
+  noteClock(newest.written_at);
+  if (lostSince !== null) return;
+  showState(newest.state, reasonsOf(newest), "");
+  showFigures(newest, delay);
+  showMute(newest);
+  tell(byId("place"), location.host);
+}
+
+function noteClock(writtenAt) {
+  const ahead = writtenAt - viewerNow();
+  const off = Math.abs(ahead) > CLOCK_SECONDS;
+  setAhead(off ? ahead : 0);
+  byId("clock-note").hidden = !off;
+  if (off) tell(byId("clock-note"), `The clock of the daemon's machine is ${lasting(Math.abs(ahead))} ${ahead > 0 ? "ahead of" : "behind"} yours. Times are by its clock.`);
+}
+
+async function loadHistory() {
+  const shown = Number(byId("range").value);
+  const until = now();
+  const span = { since: (until - shown).toFixed(3), until: (until + 1).toFixed(3) };
+  const [checkpoints, happened] = await Promise.all([
+    get("/api/checkpoints", { ...span, limit: MOST_POINTS }), get("/api/timeline", span)]);
+  const points = rows(checkpoints).map((row) => ({ ...row, at: momentOf(row) }));
+  charts.forEach((chart) => chart.show(points, until - shown, until));
+  const newest = points.findLast((row) => delayP50(row) !== undefined);
+  delay = newest ? { p50: delayP50(newest), p95: delayP95(newest), of: `at ${shortTime(newest.at)}` } : null;
+  const deafSince = status?.state === "deaf" && status.deaf_seconds ? until - status.deaf_seconds : null;
+  if (status && lostSince === null) showFigures(status, delay);
+  timeline.show(happened, until - shown, until, deafSince);
+}
+
+/** Whatever cannot be had now is asked for again soon: only the feed decides that the daemon is lost. */
+const quietly = (load) => load().catch((error) => { if (error.status === 401) askToken(); });
+
+function refresh() {
+  quietly(loadStatus).then(() => quietly(loadHistory));
+  quietly(loadWords);
+}
+
+function everySecond() {
+  refreshAges();
+  if (lostSince === null) {
+    holdLevel();
+    return;
+  }
+  tell(byId("state-hint"), lostHint());
+}
+
+function start() {
+  byId("charts").append(...charts.map((chart) => chart.element));
+  timeline = new Timeline(byId("timeline"));
+  tell(byId("zone"), zone());
+  bindWords(() => tell(byId("words-note"), "The search was not answered. Try again."));
+  bindLevers(() => { feed.again(); refresh(); });
+  byId("range").addEventListener("change", () => quietly(loadHistory));
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) { feed.again(); refresh(); } });
+  setInterval(() => { if (lostSince === null) quietly(loadStatus); }, STATUS_MS);
+  setInterval(() => { if (lostSince === null) quietly(loadHistory); }, HISTORY_MS);
+  setInterval(everySecond, AGES_MS);
+  feed.run();
+}
+
+start();

@@ -25,7 +25,7 @@ NO_UNIT = {
     "voicebridge_engine_state", "voicebridge_capture_state", "voicebridge_capture_moved",
     "voicebridge_sound_server_state", "voicebridge_capture_attempts", "voicebridge_waiting_utterances",
     "voicebridge_real_time_factor", "voicebridge_checkpoints_missed", "voicebridge_queue_length",
-    "voicebridge_restarts", "voicebridge_threads", "voicebridge_throttled",
+    "voicebridge_restarts", "voicebridge_threads", "voicebridge_feed_readers", "voicebridge_throttled",
 }  # fmt: skip
 
 

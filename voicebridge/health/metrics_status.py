@@ -23,7 +23,7 @@ FULL_SCALE = 32768.0
 """Levels in the status are of int16."""
 CODES = tuple(rule.code for rule in RULES)
 OUTCOMES = ("done", "rejected", "failed")
-_NO_BOUNDS = ("bytes_", "control_", "http_", "ring_overrun_samples")
+_NO_BOUNDS = ("bytes_", "control_", "http_", "feed_readers", "ring_overrun_samples")
 """Counters in the status that are no count of a bound that was reached, or have a metric of their own."""
 
 
@@ -263,6 +263,7 @@ BOUNDS = (
         _counters_named("http_"),
         {"what": "`requests`, `refused`, `turned_away`, ..."},
     ),
+    gauge("voicebridge_feed_readers", "Who reads along what happens, inside the process.", "counters", "feed_readers"),
     gauge(
         "voicebridge_watchdog_period_seconds",
         "How soon systemd ends a daemon that does not ping; missing where nobody watches.",

@@ -17,7 +17,7 @@ from voicebridge.domain.utterance import Status
 from voicebridge.domain.window import Json, UtteranceQuery, Window
 from voicebridge.web.guard import MAX_BODY_BYTES
 from voicebridge.web.parameters import MAX_ID, MAX_ID_DIGITS, Parameters, muted_in
-from voicebridge.web.problems import ProblemError, encoded
+from voicebridge.web.problems import ProblemError, encoded, encoded_lists
 from voicebridge.web.readiness import readiness
 from voicebridge.web.reads import Reads
 from voicebridge.web.recent import Recent
@@ -30,7 +30,7 @@ STATUS_SECONDS = 0.25
 DAY_SECONDS = 86_400.0
 DEFAULT_UTTERANCES = 50
 MAX_UTTERANCES = 200
-MAX_CHECKPOINTS = 5000
+MAX_CHECKPOINTS = 2000
 DEFAULT_CHECKPOINTS = 500
 MAX_TIMELINE_SECONDS = 31 * DAY_SECONDS
 MAX_WORDS = 200
@@ -93,10 +93,14 @@ class Api:
             limit=given.whole("limit", 1, MAX_UTTERANCES) or DEFAULT_UTTERANCES,
             before_id=given.whole("before_id", 1, MAX_ID),
         )
-        found = await self._reads.run(partial(self._window.store.utterances, query))
-        # A search is ordered by how well it fits, and has one page.
-        more = found[-1]["utterance_id"] if len(found) == query.limit and not query.words else None
-        return _answer({"utterances": list(found), "next_before_id": more})
+
+        def read() -> bytes:
+            found = self._window.store.utterances(query)
+            # A search is ordered by how well it fits, and has one page.
+            more = found[-1]["utterance_id"] if len(found) == query.limit and not query.words else None
+            return encoded_lists({"utterances": list(found), "next_before_id": more})
+
+        return Response(await self._reads.run(read), media_type=JSON_TYPE)
 
     async def utterance(self, request: Request) -> Response:
         """Return one utterance."""
@@ -119,15 +123,23 @@ class Api:
         given = parameters(request, frozenset({"since", "until", "limit"}))
         period = self._period(given)
         limit = given.whole("limit", 1, MAX_CHECKPOINTS) or DEFAULT_CHECKPOINTS
-        read = partial(self._window.store.checkpoints, period.since, period.until, limit)
-        return _answer({"since": period.since, "until": period.until, "checkpoints": list(await self._reads.run(read))})
+
+        def read() -> bytes:
+            found = self._window.store.checkpoints(period.since, period.until, limit)
+            return encoded_lists({"since": period.since, "until": period.until, "checkpoints": list(found)})
+
+        return Response(await self._reads.run(read), media_type=JSON_TYPE)
 
     async def timeline(self, request: Request) -> Response:
         """Return gaps, sessions and events of the last day, or of another time of at most a month."""
         period = self._period(parameters(request, frozenset({"since", "until"})))
         since = max(period.since, period.until - MAX_TIMELINE_SECONDS)
-        found = await self._reads.run(partial(self._window.store.timeline, since, period.until))
-        return _answer({"since": since, "until": period.until, **found})
+
+        def read() -> bytes:
+            found = self._window.store.timeline(since, period.until)
+            return encoded_lists({"since": since, "until": period.until, **found})
+
+        return Response(await self._reads.run(read), media_type=JSON_TYPE)
 
     async def mute(self, request: Request) -> Response:
         """Zero the samples from now on, or no longer."""

@@ -42,10 +42,16 @@ class Application:
 
 def build(window: Window, access: Access, settings: HttpSettings, counters: Counters) -> Application:
     """Join the routes."""
+
+    def fault(_request: Request, _error: Exception) -> Response:
+        # Starlette raises it again, and uvicorn logs it with its traceback.
+        counters.failures += 1
+        return answer_to(ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "This is our mistake; the log has details."))
+
     reads = Reads(counters)
     streams = Streams(window, reads, counters, most=int(settings.max_connections * STREAM_SHARE))
     routes = _routes(Api(window, reads), Events(streams), StaticFiles(read_static()))
-    handlers = {ProblemError: _problem, HTTPException: _refusal, Exception: _fault}
+    handlers = {ProblemError: _problem, HTTPException: _refusal, Exception: fault}
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
     guard = Guard(app, access, Bucket(settings.requests_per_second), counters)
@@ -87,6 +93,3 @@ def _refusal(_request: Request, refusal: Exception) -> Response:
     return answer_to(ProblemError(HTTPStatus(refusal.status_code), refusal.detail, refusal.headers))
 
 
-def _fault(_request: Request, _error: Exception) -> Response:
-    # Starlette raises it again, and it is logged with its traceback.
-    return answer_to(ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "This is our mistake; the log has the details."))

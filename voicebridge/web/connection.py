@@ -7,7 +7,7 @@ looked at here once a second, by ``Connection.look``.
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -100,6 +100,17 @@ class Connection(H11Protocol):
         self._refuse(HTTPStatus(hint), str(error) if error is not None else msg)
         self.transport.close()
 
+    @property
+    def held_bytes(self) -> int:
+        """What its reader has not taken yet, and the kernel does not hold."""
+        return self.transport.get_write_buffer_size()
+
+    def drop(self) -> None:
+        """Close it, throwing away what its reader has not taken."""
+        self._bounds.counters.not_reading += 1
+        # Not close(): that waits until what is held has been taken.
+        self.transport.abort()
+
     def look(self, now: float) -> None:
         """Give it up if its client takes too long; called about once a second."""
         if self._turned_away_at is not None and now - self._turned_away_at > LINGER_SECONDS:
@@ -107,9 +118,7 @@ class Connection(H11Protocol):
         elif self._asking_since is not None and now - self._asking_since > ASK_SECONDS:
             self._give_up_asking()
         elif self._takes_nothing(now):
-            self._bounds.counters.not_reading += 1
-            # Not close(): that waits until what is held has been taken.
-            self.transport.abort()
+            self.drop()
 
     def _note_asking(self) -> None:
         """Note since when a request is under way that has not arrived whole."""
@@ -128,7 +137,7 @@ class Connection(H11Protocol):
 
     def _takes_nothing(self, now: float) -> bool:
         """Say whether something has been held for so long without any of it being taken."""
-        held, before = self.transport.get_write_buffer_size(), self._held
+        held, before = self.held_bytes, self._held
         self._held = held
         if not held or held < before or self._held_since is None:
             self._held_since = now if held else None
@@ -162,3 +171,15 @@ class Connection(H11Protocol):
             f"X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n{headers}Connection: close\r\n\r\n"
         )
         self.transport.write(head.encode("ascii") + body)
+
+
+def drop_largest(connections: Sequence[Connection], most_bytes: int) -> None:
+    """Drop those that hold most, until all together hold no more than so much."""
+    total = sum(connection.held_bytes for connection in connections)
+    if total <= most_bytes:
+        return
+    for connection in sorted(connections, key=lambda one: one.held_bytes, reverse=True):
+        total -= connection.held_bytes
+        connection.drop()
+        if total <= most_bytes:
+            return

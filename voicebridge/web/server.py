@@ -15,10 +15,12 @@ from voicebridge.settings.schema import HttpSettings
 from voicebridge.web.access import Access
 from voicebridge.web.address import bound
 from voicebridge.web.app import Application, build
-from voicebridge.web.connection import KEEP_ALIVE_SECONDS, MAX_HEADER_BYTES, Bounds, Connection
+from voicebridge.web.connection import KEEP_ALIVE_SECONDS, MAX_HEADER_BYTES, Bounds, Connection, drop_largest
 from voicebridge.web.counters import Counters
 
 TICK_SECONDS = 1.0
+MAX_HELD_BYTES = 16_000_000
+"""Of answers that their readers have not taken yet, all together; the largest are dropped."""
 TICKS = 10
 """What uvicorn counts in a second: its ticks are a tenth of one, which is ten wake-ups for nothing."""
 STOP_SECONDS = 1
@@ -28,12 +30,18 @@ STOP_SECONDS = 1
 class Server(uvicorn.Server):
     """Serves until ``stop``. One is used for one run."""
 
-    def __init__(self, application: Application, settings: HttpSettings, sign: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        application: Application,
+        settings: HttpSettings,
+        sign: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._application = application
         self._sign = sign
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
-        self._bounds = Bounds(settings.max_connections, application.counters, time.monotonic)
+        self._bounds = Bounds(settings.max_connections, application.counters, clock)
         super().__init__(self._config())
 
     def stop(self) -> None:
@@ -68,9 +76,10 @@ class Server(uvicorn.Server):
         """Give a sign of life, and look at every connection."""
         self._sign()
         now = self._bounds.clock()
-        for connection in list(self.server_state.connections):
-            if isinstance(connection, Connection):
-                connection.look(now)
+        connections = [one for one in self.server_state.connections if isinstance(one, Connection)]
+        for connection in connections:
+            connection.look(now)
+        drop_largest(connections, MAX_HELD_BYTES)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -1,0 +1,254 @@
+import asyncio
+import logging
+import socket
+from typing import Any
+
+import pytest
+
+from tests.fakes.window import FakeDaemon, reason, utterance
+from tests.web.serving import SECONDS, EventReader, served
+from voicebridge.domain.errors import StoreBusyError
+from voicebridge.web.connection import TAKE_SECONDS
+from voicebridge.web.streams import BEAT, PAGE, QUEUE_FRAMES, RESUME_EVENTS, Stream, frame_of
+
+
+def ids(reader: EventReader, count: int) -> list[int]:
+    return [int(reader.next("utterance")["id"]) for _ in range(count)]
+
+
+def test_an_utterance_comes_with_its_number_as_id() -> None:
+    with served() as server, EventReader(server) as reader:
+        assert reader.response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+        assert reader.next("state")["data"]["state"] == "hearing"
+        server.daemon.feed.settle(7)
+        event = reader.next("utterance")
+        assert (event["id"], event["data"]["text"], event["data"]["type"]) == ("7", "turn on the light", "utterance")
+
+
+def test_control_characters_in_a_text_end_no_line() -> None:
+    text = "one\r\ndata: {}\n\nid: 99\u2028\x00<script>"
+    with served() as server, EventReader(server) as reader:
+        reader.next("state")
+        server.daemon.feed.settle(1, text=text)
+        event = reader.next("utterance")
+        assert (event["id"], event["data"]["text"]) == ("1", text)
+
+
+def test_who_comes_back_is_given_what_was_missed_and_then_what_comes() -> None:
+    with served() as server:
+        server.daemon.feed.settle(*range(1, 2 * PAGE + 50))
+        with EventReader(server, **{"Last-Event-ID": "3"}) as reader:
+            assert ids(reader, 2 * PAGE + 46) == list(range(4, 2 * PAGE + 50))
+            server.daemon.feed.settle(1000)
+            assert ids(reader, 1) == [1000]
+
+
+def test_the_id_may_stand_in_the_address() -> None:
+    with served() as server:
+        server.daemon.feed.settle(1, 2, 3)
+        with EventReader(server, "/api/events?last_event_id=2") as reader:
+            assert ids(reader, 1) == [3]
+
+
+def test_what_is_both_in_the_store_and_in_the_queue_comes_once() -> None:
+    stream = asyncio.run(_made())
+    for number in (5, 6, 7):
+        stream.offer("utterance", b"%d" % number, number)
+    stream.sent_sequence = 6
+    assert stream.take() == b"7"
+
+
+async def _made(*kinds: str) -> Stream:
+    return Stream(frozenset(kinds))
+
+
+def test_who_lacks_very_much_gets_it_in_several_connections() -> None:
+    with served() as server:
+        for number in range(1, RESUME_EVENTS + 31):
+            server.daemon.store.held.append(utterance(number))
+        with EventReader(server, **{"Last-Event-ID": "0"}) as reader:
+            got = [event["id"] for event in reader.events() if event.get("event") == "utterance"]
+        assert (len(got), got[-1]) == (RESUME_EVENTS, str(RESUME_EVENTS))
+        with EventReader(server, **{"Last-Event-ID": got[-1]}) as reader:
+            assert ids(reader, 30)[-1] == RESUME_EVENTS + 30
+
+
+def test_the_first_event_tells_where_to_resume() -> None:
+    daemon = FakeDaemon()
+    daemon.store.held = [utterance(1, settled_sequence=8), utterance(2, settled_sequence=3)]
+    with served(daemon) as server, EventReader(server) as reader:
+        assert reader.next("state")["id"] == "8"
+        server.daemon.feed.settle(9)
+        assert ids(reader, 1) == [9]
+        with EventReader(server) as second:
+            assert second.next("state")["id"] == "9"
+
+
+def test_there_is_nothing_to_resume_after_while_nothing_is_settled_or_the_store_is_held() -> None:
+    daemon = FakeDaemon()
+    daemon.store.held = [utterance(1, status="pending", settled_sequence=None)]
+    with served(daemon) as server:
+        with EventReader(server) as reader:
+            assert "id" not in reader.next("state")
+        daemon.store.error = StoreBusyError("Locked.")
+        with EventReader(server) as reader:
+            assert "id" not in reader.next("state")
+
+
+def test_a_store_that_does_not_answer_ends_the_stream_which_is_asked_for_again() -> None:
+    daemon = FakeDaemon()
+    daemon.store.error = StoreBusyError("Locked.")
+    with served(daemon) as server, EventReader(server, **{"Last-Event-ID": "1"}) as reader:
+        assert [event.get("event") or next(iter(event)) for event in reader.events()][:2] == ["retry", "state"]
+
+
+@pytest.mark.parametrize("last", ["x", "-1", "9" * 19, "9" * 30, "\N{ARABIC-INDIC DIGIT ONE}"])
+def test_an_id_that_was_never_sent_is_refused(last: str) -> None:
+    with served() as server:
+        answer = server.ask("/api/events", headers={"Last-Event-ID": last.encode().decode("latin-1")})
+        assert answer.status == 400
+
+
+def test_only_the_types_that_were_asked_for_come() -> None:
+    with served() as server, EventReader(server, "/api/events?types=gap,utterance") as reader:
+        events = reader.events()
+        assert "retry" in next(events)
+        server.daemon.feed.announce({"type": "speech", "speech": True})
+        server.daemon.feed.announce({"type": "gap", "seconds": 1.0, "reason": "overflow"})
+        assert next(events)["event"] == "gap"
+
+
+def test_unknown_types_are_refused() -> None:
+    with served() as server:
+        assert server.ask("/api/events?types=gaps").status == 400
+
+
+def test_a_level_is_told_when_it_changes() -> None:
+    with served() as server, EventReader(server) as reader:
+        assert reader.next("level")["data"] == {"type": "level", "level": 123, "speech": False}
+        server.daemon.status.newest_level = (2000.4, True)
+        assert reader.next("level")["data"] == {"type": "level", "level": 2000, "speech": True}
+
+
+def test_of_levels_only_the_newest_waits() -> None:
+    stream = asyncio.run(_made())
+    stream.offer("level", b"old")
+    stream.offer("level", b"new")
+    assert stream.take() == b"new"
+    assert stream.take() == b""
+
+
+def test_a_change_of_state_is_told_with_its_reasons() -> None:
+    with served() as server, EventReader(server) as reader:
+        assert reader.next("state")["data"]["ready"] is True
+        reader.next("level")  # it has looked once
+        server.daemon.status.now |= {"state": "degraded", "reasons": [reason("low_level")]}
+        told = reader.next("state")["data"]
+        assert (told["state"], told["ready"], told["reasons"][0]["code"]) == ("degraded", False, "low_level")
+        server.daemon.status.now |= {"state": "hearing", "reasons": []}
+        server.daemon.feed.announce({"type": "state", "before": "degraded"})
+        assert reader.next("state")["data"]["ready"] is True
+
+
+def test_nothing_is_asked_of_the_daemon_while_nobody_reads() -> None:
+    with served() as server:
+        with EventReader(server) as reader:
+            reader.next("level")
+            assert len(server.daemon.feed.readers) == 1
+            with EventReader(server) as second:
+                second.next("state")
+                assert len(server.daemon.feed.readers) == 1
+        while server.application.streams.count:
+            server.ask("/healthz")
+        assert server.daemon.feed.readers == []
+        asked = server.daemon.status.asked
+        server.ask("/healthz")
+        assert server.daemon.status.asked == asked
+
+
+def test_a_head_request_opens_no_stream() -> None:
+    with served() as server:
+        assert server.ask("/api/events", "HEAD").status == 200
+        assert server.counters.streams == 0
+
+
+def test_more_streams_than_their_share_are_refused() -> None:
+    with served(max_connections=8) as server:
+        readers = [EventReader(server) for _ in range(7)]
+        with EventReader(server) as late:
+            assert (late.response.status, late.response.headers["Retry-After"]) == (503, "5")
+        for reader in readers:
+            reader.close()
+
+
+def test_a_queue_that_is_full_ends_its_stream() -> None:
+    stream = asyncio.run(_made())
+    assert all(stream.offer("gap", b"x") for _ in range(QUEUE_FRAMES))
+    assert not stream.offer("gap", b"x")
+    assert stream.ended
+    assert stream.offer("gap", b"x"), "counted once"
+    assert stream.take() == b""
+
+
+def test_a_comment_comes_whatever_was_asked_for() -> None:
+    stream = asyncio.run(_made("gap"))
+    stream.offer("", BEAT)
+    stream.offer("level", frame_of({"type": "level"}))
+    assert stream.take() == BEAT
+
+
+def test_a_reader_that_does_not_read_is_dropped_and_the_others_hear_on() -> None:
+    with served() as server, EventReader(server, "/api/events?types=utterance") as reader:
+        with socket.socket() as lazy:
+            lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            lazy.settimeout(SECONDS)
+            lazy.connect(("127.0.0.1", server.port))
+            lazy.sendall(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert lazy.recv(4) == b"HTTP"
+            while server.application.streams.count < 2:
+                server.ask("/healthz")
+            number = 0
+            while server.application.streams.count == 2:
+                number += 1
+                server.daemon.feed.settle(number, text="word " * 4000)
+                assert ids(reader, 1) == [number]
+                server.now[0] += TAKE_SECONDS / 50
+            assert server.counters.not_reading + server.counters.streams_dropped >= 1
+        server.daemon.feed.settle(number + 1)
+        assert ids(reader, 1) == [number + 1]
+
+
+def test_what_the_feed_has_lost_is_given_from_the_store() -> None:
+    with served() as server:
+        with EventReader(server) as reader:
+            reader.next("level")
+            server.daemon.feed.readers[0].lost = 3
+            server.daemon.feed.settle(1)
+            assert [event for event in reader.events() if event.get("event") == "missing"] == []
+        with EventReader(server, **{"Last-Event-ID": "0"}) as reader:
+            assert ids(reader, 1) == [1]
+
+
+def test_a_fault_of_ours_ends_the_streams_and_the_next_ones_work(caplog: pytest.LogCaptureFixture) -> None:
+    with served() as server:
+        with EventReader(server) as reader:
+            reader.next("level")
+            good: Any = server.daemon.status.newest_level
+            server.daemon.status.newest_level = None  # type: ignore[assignment]
+            for _ in reader.events():
+                pass
+        while server.application.streams.count:
+            server.ask("/healthz")
+        server.daemon.status.newest_level = good
+        with EventReader(server) as reader:
+            assert reader.next("level")["data"]["level"] == 123
+        assert server.counters.failures == 1
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+def test_a_stop_ends_the_streams() -> None:
+    with served() as server:
+        reader = EventReader(server)
+        reader.next("level")
+    assert list(reader.events()) is not None
+    reader.close()

@@ -100,6 +100,10 @@ def hear(orders: Orders, on_event: Callable[[Event], None], on_start: Callable[[
     """
     from voicebridge.store.lock import StateLock
 
+    if orders.reread is not None and orders.settings.http.enabled:
+        from voicebridge.web.access import access_of
+
+        access_of(orders.settings.http)  # so that a mistake in it is told before anything is heard
     with StateLock(orders.state), _capturing(orders) as ears:
         return _hear(orders, ears, on_event, on_start)
 
@@ -186,6 +190,7 @@ def _run(orders: Orders, plan: Plan, daemon: "Daemon", live: LiveSettings, on_ev
         on_event(event)
 
     steered = _steered(orders, plan, daemon, live, reporter)
+    served = _served(orders, plan, daemon, reporter, metering.metrics)
     _tell_recovery(plan, daemon)
     keeper = Keeper((*duties(watch, reporter), Duty(HOUSEKEEPING_SECONDS, orders.housekeeping)), time.monotonic)
     daemon.start(keeper)
@@ -194,7 +199,8 @@ def _run(orders: Orders, plan: Plan, daemon: "Daemon", live: LiveSettings, on_ev
             # Settings, store and capture supervisor run; whether a model is loaded and something is heard comes later.
             line.note(first := reporter.line())
             notify("READY=1", status(first))
-            daemon.follow(announce, orders.seconds)
+            with served:
+                daemon.follow(announce, orders.seconds)
     finally:
         notify("STOPPING=1", extend_timeout(daemon.patience.total_seconds), status("Stopping"))
         try:
@@ -214,6 +220,18 @@ def _steered(
     steered = steering(daemon, plan, plan.ears.mute, live, reporter, orders.state)
     orders.on_steering(steered)
     return steered.serving()
+
+
+def _served(
+    orders: Orders, plan: Plan, daemon: "Daemon", reporter: "StatusReporter", metrics: Callable[[], bytes]
+) -> AbstractContextManager[None]:
+    """Return what serves HTTP while it is entered; nothing does where nothing can be steered either."""
+    if orders.reread is None:
+        return nullcontext()
+    from voicebridge.daemon.http import http, serving
+
+    joined = http(daemon, plan, reporter, orders.state, metrics)
+    return nullcontext() if joined is None else serving(*joined)
 
 
 def _watch(daemon: "Daemon", plan: Plan) -> "Watch":

@@ -91,5 +91,3 @@ def _problem(_request: Request, problem: Exception) -> Response:
 def _refusal(_request: Request, refusal: Exception) -> Response:
     assert isinstance(refusal, HTTPException)
     return answer_to(ProblemError(HTTPStatus(refusal.status_code), refusal.detail, refusal.headers))
-
-

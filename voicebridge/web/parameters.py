@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from voicebridge.web.problems import ProblemError
 
-_NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})([eE][+-]?\d{1,2})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,4})?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 MAX_ID = 2**63 - 1
 """Of SQLite's rows."""

@@ -216,7 +216,7 @@ def test_a_session_whose_settings_cannot_be_read_again_has_no_control_thread(tmp
     threads: list[str] = []
     session.on_event = lambda _: threads.extend(thread.name for thread in threading.enumerate())
     session.hear()
-    assert "listener" in threads
+    assert "transcriber" in threads
     assert "control" not in threads
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from voicebridge.pipeline.session_clock import SessionClock
     from voicebridge.pipeline.store_writer import StoreWriter
     from voicebridge.pipeline.transcriber import Transcriber
+    from voicebridge.pipeline.unsettled import Unsettled
 
 MEGABYTE = 1_000_000
 UNPACED_BACKLOG = 8
@@ -148,20 +149,21 @@ def build_crew(plan: Plan) -> "Crew":
     settings, ears = plan.settings, plan.ears
     clock = SessionClock(ears.ring, ears.source.info.paced, settings.health.anchor_seconds)
     writer = StoreWriter(ears.events, settings.store.backlog_mb * MEGABYTE, plan.over.set)
-    transcriber = _transcriber(plan, writer, clock)
+    transcriber, unsettled = _transcriber(plan, writer, clock)
     listener, recorder = _listener(plan, writer, clock, transcriber)
+    recorder.unsettled = unsettled
     for pending in plan.notebook.recovery.pending:
         transcriber.offer(pending)
     return Crew(ears.source, listener, recorder, transcriber, writer, clock, ears.events, ears.announced)
 
 
-def _transcriber(plan: Plan, writer: "StoreWriter", clock: "SessionClock") -> "Transcriber":
+def _transcriber(plan: Plan, writer: "StoreWriter", clock: "SessionClock") -> "tuple[Transcriber, Unsettled]":
     from voicebridge.pipeline.transcriber import Desk, Rules, Transcriber
 
     notebook, settings = plan.notebook, plan.settings
     desk = Desk(notebook.session_id, plan.ears.ring, notebook.shelf, writer, clock)
     rules = Rules(settings.engine, settings.gate)
-    return Transcriber(plan.engine, desk, rules, plan.ears.events, plan.over.set)
+    return Transcriber(plan.engine, desk, rules, plan.ears.events, plan.over.set), desk.unsettled
 
 
 def _listener(

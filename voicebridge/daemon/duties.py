@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from voicebridge.daemon.assembly import Plan, capture_stuck
+from voicebridge.daemon.gauges import rss_bytes, waiting_seconds
 from voicebridge.daemon.lifecycle import Daemon
 from voicebridge.daemon.messages import STUCK_LEAVING
 from voicebridge.daemon.observing import COMMIT_DEADLINE_SECONDS, LOAD_DEADLINE_SECONDS, signs_of
@@ -120,7 +121,7 @@ class StatusReporter:
         heard, decoded = crew.listener.counters, crew.transcriber.counters
         engine, recorder = self._plan.engine.info, crew.recorder
         verdict, now = self._watch.verdict(), self._watch.monotonic()
-        report = self._plan.ears.source.report()
+        report, gauges = self._plan.ears.source.report(), self._watch.gauges
         return Status(
             pid=os.getpid(),
             session_id=notebook.session_id,
@@ -153,6 +154,12 @@ class StatusReporter:
             capture=_capture_status(report, now),
             watchdog=self._watchdog(),
             signs_of_life={sign.thread: round(sign.age_seconds, 3) for sign in signs_of(self._daemon, now)},
+            uptime_seconds=round(now - self._watch.began, 3),
+            rss_bytes=rss_bytes(),
+            uss_bytes=gauges.uss_bytes,
+            disk_free_bytes=gauges.machine.disk_free,
+            delay_ms=gauges.delay(crew, now),
+            oldest_waiting_seconds=max(waiting_seconds(crew, now), default=None),
         )
 
     def _counters(self) -> dict[str, int]:

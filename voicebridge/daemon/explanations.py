@@ -152,6 +152,21 @@ _ENGINE = {
     ),
 }
 _LIFE = {
+    messages.HEALTH_WORSE: Explanation(
+        "Something is wrong, or somebody should know of it",
+        "The state is derived from what is observed once a second; the message holds each new reason in a sentence, and"
+        " VB_REASONS their codes. docs/health.md says of each when it applies.",
+        "`voicebridge status` shows what holds now and what to do about it.",
+    ),
+    messages.HEALTH_BETTER: Explanation(
+        "Something that was wrong is over", "The codes of what is over are named, and the state that holds now."
+    ),
+    messages.CHECKPOINT_MISSED: Explanation(
+        "Checkpoints could not be made in time",
+        "The health keeper did not get the processor, or the machine slept. The next checkpoint says how many are"
+        " missing; nothing that was heard is.",
+        "Once: nothing. Again and again: look with `top` for what takes the processor.",
+    ),
     messages.WATCHDOG_WITHHELD: Explanation(
         "The watchdog is not fed",
         "Some part does not work any more, and the message says which. If it does not recover, systemd ends the process"

@@ -13,6 +13,7 @@ from voicebridge.domain.events import (
     EngineReady,
     Event,
     GapNoted,
+    HealthChanged,
     MuteChanged,
     SettingsReloaded,
     StoreChanged,
@@ -173,6 +174,24 @@ WATCHDOG_RESUMED = Message(
     logging.WARNING,
     "The watchdog is fed again after {seconds:.0f} s",
 )
+HEALTH_WORSE = Message(
+    "health_worse",
+    "0c8b1f1d8d7e4c5f9a8a63c70f0d6f51",
+    logging.WARNING,
+    "Now {state} (was {before}): {detail}",
+)
+HEALTH_BETTER = Message(
+    "health_better",
+    "5be3b2a25f9c4d0f8cdb4c9a1d1c7b8e",
+    logging.INFO,
+    "Now {state} (was {before}); over: {ended}",
+)
+CHECKPOINT_MISSED = Message(
+    "checkpoint_missed",
+    "b9e6a0b4a1f44c9d9c6c0e9e0c4b7d23",
+    logging.WARNING,
+    "{count} checkpoints were due in {seconds:.1f} s and could not be made",
+)
 STUCK_LEAVING = Message(
     "stuck_leaving",
     "344ba3176b1b47659c082c16151a5b83",
@@ -251,6 +270,9 @@ CATALOGUE = (
     RELOAD_REFUSED,
     WATCHDOG_WITHHELD,
     WATCHDOG_RESUMED,
+    HEALTH_WORSE,
+    HEALTH_BETTER,
+    CHECKPOINT_MISSED,
     STUCK_LEAVING,
     DATABASE_SET_ASIDE,
     BACKUP_MADE,
@@ -316,6 +338,8 @@ def log_announced(logger: logging.Logger, event: Event) -> None:
             log_event(logger, ENGINE_FAILED, engine=engine, detail=detail)
         case StoreChanged(working, detail):
             log_event(logger, STORE_RECOVERED if working else STORE_ALARM, detail=detail)
+        case HealthChanged():
+            _log_health(logger, event)
         case DeviceMoved() | MuteChanged() | SettingsReloaded() | StoreNotice():
             _log_change(logger, event)
 
@@ -337,6 +361,15 @@ def _log_change(logger: logging.Logger, event: DeviceMoved | MuteChanged | Setti
             log_event(logger, MUTED if muted else UNMUTED, by=by)
         case SettingsReloaded():
             _log_reloaded(logger, event)
+
+
+def _log_health(logger: logging.Logger, event: HealthChanged) -> None:
+    named = {"state": event.state, "before": event.before, "ended": ", ".join(event.ended) or "nothing"}
+    if event.began:
+        codes, sentences = zip(*event.began, strict=True)
+        log_event(logger, HEALTH_WORSE, None, detail=" ".join(sentences), reasons=", ".join(codes), **named)
+    elif event.ended:
+        log_event(logger, HEALTH_BETTER, None, **named)
 
 
 def _log_reloaded(logger: logging.Logger, event: SettingsReloaded) -> None:

@@ -168,6 +168,7 @@ class _Opener:
         self.reserve.keep(calm_seconds=0)
         things = Things(db, spool, kept, self.state)
         housekeeping = Housekeeping(things, self.reserve, self.settings.store.max_bytes, self.tell)
+        housekeeping.checkpoints_kept_days = self.settings.health.checkpoints_kept_days
         rescue = Rescue(self.state, housekeeping, self.tell)
         shelf = Shelf(
             RescuedSpool(spool, rescue),

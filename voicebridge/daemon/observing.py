@@ -1,10 +1,17 @@
 """How the daemon is observed: from the live parts to the plain data that the probes judge."""
 
+import math
+from dataclasses import dataclass
+
 from voicebridge.daemon import assembly
 from voicebridge.daemon.assembly import Plan
+from voicebridge.daemon.gauges import waiting_seconds
 from voicebridge.daemon.lifecycle import Daemon
 from voicebridge.domain.units import samples_to_seconds
+from voicebridge.health.machine import Machine
+from voicebridge.health.observation import NO_MACHINE, NO_TREND
 from voicebridge.health.probes import Limits, Observation, Pipeline, Sign
+from voicebridge.health.trends import Sample, Trend
 from voicebridge.settings import Settings
 
 LOAD_DEADLINE_SECONDS = 600.0
@@ -12,6 +19,22 @@ LOAD_DEADLINE_SECONDS = 600.0
 COMMIT_DEADLINE_SECONDS = 180.0
 """One try of one commit or spool write. A lock ends a try after `store.busy_timeout_ms`, at most 60 s; a failing disk
 was seen to hold a write for 30 s at a time."""
+CHECKPOINT_LATE_SECONDS = 5.0
+"""After it was due, a checkpoint that has not been kept is late."""
+BYTES_PER_MB = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured beside the moment itself."""
+
+    trend: Trend = NO_TREND
+    machine: Machine = NO_MACHINE
+    checkpoint_seconds: float = 0.0
+    """Since the newest checkpoint was kept."""
+
+
+NOTHING_MEASURED = Measured()
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -28,10 +51,17 @@ def limits_of(settings: Settings) -> Limits:
         decode=settings.engine.decode_deadline_seconds,
         load=LOAD_DEADLINE_SECONDS,
         commit=COMMIT_DEADLINE_SECONDS,
+        low_level_dbfs=health.low_level_dbfs,
+        low_level=health.low_level_seconds,
+        clipping_share=health.clipping_share,
+        backlog=health.backlog_seconds,
+        disk_free_bytes=health.disk_free_mb * BYTES_PER_MB,
+        celsius=health.temperature_celsius,
+        checkpoint=health.interval_seconds + CHECKPOINT_LATE_SECONDS,
     )
 
 
-def observe(daemon: Daemon, plan: Plan, began: float, now: float) -> Observation:
+def observe(daemon: Daemon, plan: Plan, began: float, now: float, measured: Measured = NOTHING_MEASURED) -> Observation:
     """Return how everything is at ``now`` (CLOCK_MONOTONIC); ``began`` is when the daemon was built. Never waits."""
     settings, source = plan.in_force, plan.ears.source
     report = source.report()
@@ -47,9 +77,29 @@ def observe(daemon: Daemon, plan: Plan, began: float, now: float) -> Observation
         capture_stuck=assembly.capture_stuck(report, settings, now),
         pipeline=_pipeline(daemon, now),
         signs=signs_of(daemon, now),
+        trend=measured.trend,
+        machine=measured.machine,
+        checkpoint_seconds=measured.checkpoint_seconds,
         alarms=daemon.alarms.standing,
         muted=plan.ears.muted(),
         stopping=daemon.stopping,
+    )
+
+
+def sample_of(daemon: Daemon, plan: Plan, machine: Machine) -> Sample:
+    """Return the counts that trends are made of."""
+    listener = daemon.crew.listener
+    loudness = listener.loudness
+    # A frame whose peak is so many whole decibels below full scale is not louder than the limit.
+    low_from = math.ceil(-plan.in_force.health.low_level_dbfs)
+    return Sample(
+        frames=listener.counters.frames,
+        loud_frames=sum(loudness.peaks[:low_from]),
+        samples=loudness.samples,
+        clipped=loudness.clipped,
+        backlog_seconds=daemon.crew.transcriber.backlog_seconds,
+        throttlings=machine.throttlings or 0,
+        muted=plan.ears.muted(),
     )
 
 
@@ -84,4 +134,8 @@ def _pipeline(daemon: Daemon, now: float) -> Pipeline:
         commit_seconds=crew.writer.try_age_seconds(now),
         store_trouble=crew.writer.trouble or "",
         engine_error=str(crew.transcriber.engine_error or ""),
+        backlog_seconds=crew.transcriber.backlog_seconds,
+        oldest_seconds=max(waiting_seconds(crew, now), default=0.0),
+        decodes_failed=crew.transcriber.counters.errors_in_a_row,
+        decode_error=crew.transcriber.counters.last_error,
     )

@@ -174,25 +174,31 @@ def _daemon(plan: Plan) -> "Daemon":
 def _run(orders: Orders, plan: Plan, daemon: "Daemon", live: LiveSettings, on_event: Callable[[Event], None]) -> None:
     from voicebridge.daemon.duties import StatusReporter, duties
     from voicebridge.daemon.metering import Metering
+    from voicebridge.daemon.stock import taking_stock
     from voicebridge.daemon.watch import StatusLine
     from voicebridge.health.keeper import Duty, Keeper
 
     watch, line = _watch(daemon, plan), StatusLine()
     reporter = StatusReporter(watch, orders.state, line)
     metering = Metering(reporter.status)
+    stock = taking_stock(watch, reporter, orders.state)
+    metering.newest_checkpoint = stock.newest
     outage = Outage()
 
     def announce(event: Event) -> None:
         event = outage.measured(event, plan.ears.source.report().last_block)
         daemon.alarms.heed(event)
         metering.heed(event)
+        stock.heed(event)
         _note(plan, daemon.crew.writer, event)
         on_event(event)
 
     steered = _steered(orders, plan, daemon, live, reporter)
     served = _served(orders, plan, daemon, reporter, metering.metrics)
     _tell_recovery(plan, daemon)
-    keeper = Keeper((*duties(watch, reporter), Duty(HOUSEKEEPING_SECONDS, orders.housekeeping)), time.monotonic)
+    housekeeping = Duty(HOUSEKEEPING_SECONDS, orders.housekeeping)
+    keeper = Keeper((*duties(watch, reporter), *stock.duties(), housekeeping), time.monotonic)
+    stock.start()
     daemon.start(keeper)
     try:
         with steered:
@@ -206,6 +212,7 @@ def _run(orders: Orders, plan: Plan, daemon: "Daemon", live: LiveSettings, on_ev
         try:
             daemon.stop(announce)
         finally:
+            stock.stop()
             reporter.close()
 
 

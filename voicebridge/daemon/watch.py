@@ -6,12 +6,16 @@ import time
 from collections.abc import Callable
 
 from voicebridge.daemon.assembly import Plan
+from voicebridge.daemon.gauges import ClockWatch, Gauges
 from voicebridge.daemon.lifecycle import Daemon
 from voicebridge.daemon.messages import DIGITAL_SILENCE, SOUND_AGAIN, log_event
-from voicebridge.daemon.observing import observe
+from voicebridge.daemon.observing import Measured, observe, sample_of
 from voicebridge.daemon.systemd import Notify, notify, status
 from voicebridge.daemon.watchdog import PINGS_PER_PERIOD, Watchdog
-from voicebridge.health.probes import Verdict, judge
+from voicebridge.domain.events import HealthChanged
+from voicebridge.health.observation import NO_TREND
+from voicebridge.health.probes import State, Verdict, hysteresis_of_rules, judge
+from voicebridge.health.trends import Trends
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +37,16 @@ class Watch:
         self.watchdog = watchdog
         self.monotonic = monotonic
         self.began = monotonic()
+        self.gauges = Gauges()
+        """What is measured over time; to be replaced before it looks."""
+        self.kept_at: Callable[[], float] = self.monotonic
+        """When the newest checkpoint was taken of those that are kept, on CLOCK_MONOTONIC; to be replaced likewise."""
+        self.clock = ClockWatch()
         self._silence = False
+        self._trends = Trends()
+        self._trend = NO_TREND
+        self._hysteresis = hysteresis_of_rules()
+        self._told = Verdict(ping=True, why_not=(), state=State.STARTING)
 
     @property
     def every_seconds(self) -> float:
@@ -42,14 +55,35 @@ class Watch:
         return LOOK_SECONDS if period is None else min(LOOK_SECONDS, period / (2 * PINGS_PER_PERIOD))
 
     def verdict(self) -> Verdict:
-        """Return how the daemon is now."""
-        return judge(observe(self.daemon, self.plan, self.began, self.monotonic()))
+        """Return how the daemon is now; what only time can tell is as it was at the newest look."""
+        now = self.monotonic()
+        measured = Measured(self._trend, self.gauges.machine, now - self.kept_at())
+        return judge(observe(self.daemon, self.plan, self.began, now, measured), self._hysteresis)
 
     def look(self) -> None:
         """Judge, and act on it."""
+        self.clock.look()
+        self._trend = self._trends.take(sample_of(self.daemon, self.plan, self.gauges.machine), self.monotonic())
         verdict = self.verdict()
         self.watchdog.heed(verdict, self.monotonic())
+        self._tell_change(verdict)
         self._tell_silence(verdict)
+
+    def _tell_change(self, verdict: Verdict) -> None:
+        """Announce that the state has changed, or the reasons for it."""
+        before, self._told = self._told, verdict
+        change = health_change(before, verdict)
+        if change is None or verdict.state is State.STOPPING:
+            return
+        self.plan.ears.events.publish(change)
+        if not (change.began or change.ended):
+            return  # it hears for the first time: that has an event of its own
+        log = self.plan.notebook.shelf.log
+        began = "; began: " + ", ".join(code for code, _ in change.began) if change.began else ""
+        ended = "; over: " + ", ".join(change.ended) if change.ended else ""
+        self.daemon.crew.writer.offer(
+            lambda: log.add_event("health", f"{change.before} to {change.state}{began}{ended}")
+        )
 
     def _tell_silence(self, verdict: Verdict) -> None:
         """Log, and keep as an event, when digital silence has lasted and when it is over."""
@@ -62,6 +96,15 @@ class Watch:
         log_event(logger, message, source=source)
         log = self.plan.notebook.shelf.log
         self.daemon.crew.writer.offer(lambda: log.add_event(message.event, source))
+
+
+def health_change(before: Verdict, verdict: Verdict) -> HealthChanged | None:
+    """Return what has changed between two verdicts, or None; sentences alone, with their numbers, are no change."""
+    began = tuple((reason.code, reason.sentence) for reason in verdict.reasons if not before.has(reason.code))
+    ended = tuple(reason.code for reason in before.reasons if not verdict.has(reason.code))
+    if not began and not ended and verdict.state is before.state:
+        return None
+    return HealthChanged(verdict.state.value, before.state.value, began, ended)
 
 
 class StatusLine:

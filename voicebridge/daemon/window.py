@@ -226,6 +226,7 @@ def open_window(
         return {
             "state": status.state,
             "trouble": status.trouble,
+            "source": status.source,
             "reasons": [asdict(reason) for reason in status.reasons],
             "muted": status.muted,
         }

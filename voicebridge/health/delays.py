@@ -20,7 +20,7 @@ SIGNIFICANT_FIGURES = 3
 
 
 class Delays:
-    """One thread adds, another takes snapshots."""
+    """Any thread may add and ask; one takes snapshots."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -39,8 +39,16 @@ class Delays:
         """
         with self._lock:
             interval, self._interval = self._interval, _histogram()
-        self._session.add(interval)
-        return self._with(interval, waiting_ms), self._with(_copy(self._session), waiting_ms)
+            self._session.add(interval)
+            session = _copy(self._session)
+        return self._with(interval, waiting_ms), self._with(session, waiting_ms)
+
+    def session(self, waiting_ms: Sequence[float]) -> Delay:
+        """Return the delays of the session so far; the interval goes on."""
+        with self._lock:
+            every = _copy(self._session)
+            every.add(self._interval)
+        return self._with(every, waiting_ms)
 
     def _with(self, histogram: "HdrHistogram", waiting_ms: Sequence[float]) -> Delay:
         for age_ms in waiting_ms:

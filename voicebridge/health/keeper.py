@@ -12,6 +12,8 @@ class Duty:
     action: Callable[[], None]
     at_once: bool = False
     """Due at the first tick already."""
+    steady: bool = False
+    """Due at fixed moments, so that lateness does not add up; moments that were missed are left out."""
 
 
 class Keeper:
@@ -29,5 +31,11 @@ class Keeper:
             now = self._monotonic()
             if now >= self._due[position]:
                 duty.action()
-                self._due[position] = now + duty.every_seconds
+                self._due[position] = self._next(duty, self._due[position], now)
         return max(0.0, min(self._due) - self._monotonic())
+
+    @staticmethod
+    def _next(duty: Duty, due: float, now: float) -> float:
+        if not duty.steady:
+            return now + duty.every_seconds
+        return due + duty.every_seconds * (int((now - due) / duty.every_seconds) + 1)

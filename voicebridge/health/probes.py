@@ -1,18 +1,25 @@
 """How the daemon is, derived from what can be observed of it. Pure: no thread, clock, I/O or log.
 
 One table, ``RULES``, holds every reason there is; the state and the watchdog's ping follow from the reasons that apply.
+docs/health.md shows the table to people (voicebridge.health.table makes it).
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 
-from voicebridge.domain.capture import CaptureReport, CaptureState
+from voicebridge.domain.capture import CaptureState
+from voicebridge.health import looks
+from voicebridge.health.hysteresis import Hold, Hysteresis
+from voicebridge.health.looks import frames_arrive as frames_arrive  # noqa: PLC0414 - part of what the probes tell
+from voicebridge.health.observation import Finding as Finding  # noqa: PLC0414 - the words of the probes, all in one place
+from voicebridge.health.observation import Limits as Limits  # noqa: PLC0414
+from voicebridge.health.observation import Observation as Observation  # noqa: PLC0414
+from voicebridge.health.observation import Pipeline as Pipeline  # noqa: PLC0414
+from voicebridge.health.observation import Sign as Sign  # noqa: PLC0414
+from voicebridge.health.trends import BACKLOG_SECONDS, CLIPPING_SECONDS
 
-LATE_SUPERVISOR_SECONDS = 2.0
-"""A supervisor that lives sees that nothing comes within this time after ``capture.stall_seconds``."""
-_AWAY = frozenset({CaptureState.LOST, CaptureState.RECOVERING})
-_DEAF = _AWAY | {CaptureState.STALLED, CaptureState.FAILED}
+AT_ONCE = Hold()
 
 
 class State(StrEnum):
@@ -27,76 +34,6 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Where each observation begins to be a reason, in seconds unless it says otherwise."""
-
-    stall: float
-    first_block: float
-    rate_tolerance: float
-    """Share of the nominal rate."""
-    rate_window: float
-    zero: float
-    sign_of_life: float
-    listener_lag: float
-    decode: float
-    load: float
-    commit: float
-
-
-@dataclass(frozen=True, slots=True)
-class Sign:
-    """When a thread last gave a sign of life.
-
-    ``excused`` is a thread inside a call that has a deadline of its own. One that is not ``vital`` only degrades.
-    """
-
-    thread: str
-    age_seconds: float
-    vital: bool = True
-    excused: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """What was observed behind the ring. Ages are 0 while nothing of the kind is under way."""
-
-    listening: bool = True
-    """The listener runs."""
-    lag_seconds: float = 0.0
-    """How far the listener is behind a source that does not wait."""
-    decode_seconds: float = 0.0
-    load_seconds: float = 0.0
-    commit_seconds: float = 0.0
-    """Age of the present try of a commit or spool write."""
-    store_trouble: str = ""
-    engine_error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """The daemon at one moment; ``now`` is on CLOCK_MONOTONIC, in seconds, like the moments of the report."""
-
-    now: float
-    uptime_seconds: float
-    capture: CaptureReport
-    limits: Limits
-    paced: bool = True
-    """The source delivers at the pace of time."""
-    heard: bool = True
-    """Anything has been heard in this session."""
-    silent_seconds: float = 0.0
-    """How long the ring has got nothing."""
-    capture_stuck: str = ""
-    """What capture hangs in for good, as a sentence."""
-    pipeline: Pipeline = Pipeline()
-    signs: tuple[Sign, ...] = ()
-    alarms: Mapping[str, str] = field(default_factory=dict)
-    """What stands until something ends it: sentences by the code of their rule."""
-    muted: bool = False
-    stopping: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Reason:
     """Something to know; ``advice`` says what to do about it."""
 
@@ -105,14 +42,6 @@ class Reason:
     advice: str
     degrades: bool = True
     """False for what is told and is nothing wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """That a rule applies: in a sentence, and whether the watchdog's ping is withheld for it."""
-
-    sentence: str
-    withholds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,182 +72,196 @@ class Rule:
     code: str
     look: Callable[[Observation], Finding | None]
     advice: str
+    when: str
+    """When it applies, in words for docs/health.md."""
     degrades: bool = True
+    hold: Hold = AT_ONCE
 
 
-def judge(seen: Observation) -> Verdict:
-    """Return how the daemon is."""
-    found = [(rule, finding) for rule in RULES if (finding := rule.look(seen)) is not None]
-    reasons = tuple(Reason(rule.code, finding.sentence, rule.advice, rule.degrades) for rule, finding in found)
-    why_not = tuple(finding.sentence for _, finding in found if finding.withholds and not seen.stopping)
+def judge(seen: Observation, hysteresis: Hysteresis[Finding] | None = None) -> Verdict:
+    """Return how the daemon is; with ``hysteresis`` as it is told. The ping never waits for that."""
+    found = {rule.code: finding for rule in RULES if (finding := rule.look(seen)) is not None}
+    told = found if hysteresis is None else hysteresis.settle(found, seen.now)
+    reasons = tuple(
+        Reason(rule.code, told[rule.code].sentence, rule.advice, rule.degrades) for rule in RULES if rule.code in told
+    )
+    why_not = tuple(finding.sentence for finding in found.values() if finding.withholds and not seen.stopping)
     return Verdict(not why_not and not seen.stopping, why_not, _state(seen, reasons), reasons)
 
 
-def frames_arrive(seen: Observation) -> bool:
-    """Say whether audio comes in as it should, as far as the newest block tells."""
-    return seen.heard and seen.capture.state not in _DEAF and not _is_silent(seen)
+def hysteresis_of_rules() -> Hysteresis[Finding]:
+    """Return a hysteresis that keeps to what the rules say."""
+    holds = {rule.code: rule.hold for rule in RULES}
+    return Hysteresis(lambda code: holds[code])
 
 
 def _state(seen: Observation, reasons: tuple[Reason, ...]) -> State:
     capture = seen.capture.state
     if seen.stopping or capture is CaptureState.ENDED:
         return State.STOPPING
-    if capture in _DEAF:
+    if capture in looks.DEAF:
         return State.DEAF
     if not seen.paced:
         return State.DEGRADED if seen.pipeline.listening and any(r.degrades for r in reasons) else State.HEARING
-    if _is_silent(seen) or not seen.heard:
+    if looks.is_silent(seen) or not seen.heard:
         young = not seen.heard and seen.uptime_seconds < seen.limits.first_block
         return State.STARTING if young else State.DEAF
     return State.DEGRADED if any(reason.degrades for reason in reasons) else State.HEARING
 
 
-def _is_silent(seen: Observation) -> bool:
-    return seen.paced and seen.silent_seconds >= seen.limits.stall
-
-
-# ---- what each rule looks for
-
-
-def _capture_stuck(seen: Observation) -> Finding | None:
-    if seen.capture_stuck:
-        return Finding(seen.capture_stuck, withholds=True)
-    if seen.capture.state is CaptureState.FAILED:
-        return Finding("The sound library is stuck or died.", withholds=True)
-    return None
-
-
-def _device_moved(seen: Observation) -> Finding | None:
-    if not seen.capture.moved:
-        return None
-    return Finding(f"The sound server has led us to another source: {seen.capture.source or 'unknown'}.")
-
-
-def _device_lost(seen: Observation) -> Finding | None:
-    report = seen.capture
-    if report.state not in _AWAY:
-        return None
-    name = report.source or "the microphone"
-    tries = f", tried {report.attempts} times" if report.attempts else ""
-    return Finding(f"Nothing can be heard from {name} for {seen.now - report.since:.0f} s{tries}.")
-
-
-def _no_frames(seen: Observation) -> Finding | None:
-    report, limits = seen.capture, seen.limits
-    if report.state is CaptureState.STALLED:
-        return Finding("The stream stands, has a wrong rate or is frozen, and is about to be opened again.")
-    starting = not seen.heard and seen.uptime_seconds < limits.first_block
-    if not _is_silent(seen) or starting or report.state in _DEAF | {CaptureState.ENDED}:
-        return None
-    # In any other state the supervisor has said that it hears; if it lives, it says otherwise soon.
-    overlooked = seen.silent_seconds > limits.stall + LATE_SUPERVISOR_SECONDS
-    return Finding(
-        f"No audio has arrived for {seen.silent_seconds:.0f} s.",
-        withholds=overlooked and report.state is CaptureState.HEARING,
-    )
-
-
-def _rate_off(seen: Observation) -> Finding | None:
-    report, limits = seen.capture, seen.limits
-    if report.state is not CaptureState.HEARING or report.rate_ratio is None:
-        return None
-    if abs(report.rate_ratio - 1) <= limits.rate_tolerance:
-        return None
-    # The supervisor opens such a stream again; one that has not done so within a second window does not work.
-    overlooked = seen.now - report.since > 2 * limits.rate_window + LATE_SUPERVISOR_SECONDS
-    return Finding(f"Audio comes at {report.rate_ratio:.0%} of its rate.", withholds=overlooked)
-
-
-def _digital_silence(seen: Observation) -> Finding | None:
-    if seen.capture.zero_seconds <= seen.limits.zero:
-        return None
-    return Finding(f"Nothing but zeros has come from the microphone for {seen.capture.zero_seconds:.0f} s.")
-
-
-def _listener_late(seen: Observation) -> Finding | None:
-    lag = seen.pipeline.lag_seconds
-    if not seen.paced or lag <= seen.limits.listener_lag:
-        return None
-    return Finding(f"The listener is {lag:.1f} s behind the microphone.", withholds=True)
-
-
-def _decode_late(seen: Observation) -> Finding | None:
-    if seen.pipeline.decode_seconds > seen.limits.decode:
-        return Finding(f"A decode has run for {seen.pipeline.decode_seconds:.0f} s.", withholds=True)
-    if seen.pipeline.load_seconds > seen.limits.load:
-        return Finding(f"The engine has been loading for {seen.pipeline.load_seconds:.0f} s.", withholds=True)
-    return None
-
-
-def _commit_late(seen: Observation) -> Finding | None:
-    if seen.pipeline.commit_seconds <= seen.limits.commit:
-        return None
-    return Finding(f"The disk has not answered the store for {seen.pipeline.commit_seconds:.0f} s.", withholds=True)
-
-
-def _thread_silent(seen: Observation) -> Finding | None:
-    silent = [s for s in _signs(seen) if not s.excused and s.age_seconds > seen.limits.sign_of_life]
-    if not silent:
-        return None
-    told = ", ".join(f"{sign.thread} ({sign.age_seconds:.0f} s)" for sign in silent)
-    return Finding(f"No sign of life from: {told}.", withholds=any(sign.vital for sign in silent))
-
-
-def _signs(seen: Observation) -> tuple[Sign, ...]:
-    """Return the signs of all threads, those of capture among them."""
-    report = seen.capture
-    # A call into the sound library has its own deadline; one that hangs because the sound server does is waited for.
-    waits = bool(report.call) or report.state in {CaptureState.ENDED, CaptureState.FAILED}
-    supervisor = Sign("capture", seen.now - report.sign, excused=waits)
-    if report.watch_sign is None:
-        return (supervisor, *seen.signs)
-    # What asks the sound server hangs as long as that does. Then nothing is heard, and it is not to blame.
-    watch = Sign("sound-watch", seen.now - report.watch_sign, excused=not frames_arrive(seen))
-    return (supervisor, watch, *seen.signs)
-
-
-def _store_trouble(seen: Observation) -> Finding | None:
-    return Finding(seen.pipeline.store_trouble) if seen.pipeline.store_trouble else None
-
-
-def _engine_failed(seen: Observation) -> Finding | None:
-    return Finding(seen.pipeline.engine_error) if seen.pipeline.engine_error else None
-
-
-def _alarm(code: str) -> Callable[[Observation], Finding | None]:
-    def look(seen: Observation) -> Finding | None:
-        return Finding(seen.alarms[code]) if code in seen.alarms else None
-
-    return look
-
-
-def _muted(seen: Observation) -> Finding | None:
-    return Finding("Muted: silence is stored in place of what the microphone hears.") if seen.muted else None
-
-
 RULES = (
-    Rule("capture_stuck", _capture_stuck, "The process leaves by itself (status 86) and is to be started again."),
-    Rule("device_moved", _device_moved, "Bring the microphone back, or name another in audio.device."),
     Rule(
-        "device_lost", _device_lost, "Is it plugged in, and does the sound server run? `voicebridge devices` lists all."
+        "capture_stuck",
+        looks.capture_stuck,
+        "The process leaves by itself (status 86) and is to be started again.",
+        "A call into the sound library has outlived its deadline (`capture.teardown_seconds`, `capture.open_seconds`).",
     ),
-    Rule("no_frames", _no_frames, "If it lasts, look at the sound server and the cable."),
-    Rule("rate_off", _rate_off, "The machine may be overloaded or the device broken; another audio.rate may help."),
-    Rule("digital_silence", _digital_silence, "The microphone may be muted or unplugged at its socket."),
-    Rule("listener_late", _listener_late, "Something else takes the processor: look with top, lower whisper.threads."),
     Rule(
-        "decode_late", _decode_late, "It leaves by itself (status 86); if that repeats, take a smaller whisper.model."
+        "device_moved",
+        looks.device_moved,
+        "Bring the microphone back, or name another in audio.device.",
+        "The sound server feeds the stream from another source than the one that was opened.",
     ),
-    Rule("commit_late", _commit_late, "The disk may be failing: look at `dmesg`."),
-    Rule("thread_silent", _thread_silent, "systemd starts it again when it does not get over it."),
-    Rule("store_trouble", _store_trouble, "Hearing goes on. Free space on the disk, or end what locks the database."),
-    Rule("database_lost", _alarm("database_lost"), "Put it back where it was, or restart: a new one is begun."),
-    Rule("database_damaged", _alarm("database_damaged"), "Restart soon: the start mends it or begins a new one."),
     Rule(
-        "database_set_aside", _alarm("database_set_aside"), "Save what can be saved from it: `sqlite3 FILE .recover`."
+        "device_lost",
+        looks.device_lost,
+        "Is it plugged in, and does the sound server run? `voicebridge devices` lists all.",
+        "The microphone is gone, and is looked for.",
     ),
-    Rule("reserve_given_up", _alarm("reserve_given_up"), "Free space on the disk: there is no reserve any more."),
-    Rule("engine_failed", _engine_failed, "What is heard is kept until an engine can be had: `voicebridge doctor`."),
-    Rule("muted", _muted, "`voicebridge unmute` ends it.", degrades=False),
+    Rule(
+        "no_frames",
+        looks.no_frames,
+        "If it lasts, look at the sound server and the cable.",
+        "Nothing has arrived for `capture.stall_seconds`, or the signal is frozen (`capture.frozen_seconds`).",
+    ),
+    Rule(
+        "rate_off",
+        looks.rate_off,
+        "The machine may be overloaded or the device broken; another audio.rate may help.",
+        "Audio comes faster or slower than `capture.rate_tolerance` allows.",
+        hold=Hold(lingers_seconds=3),
+    ),
+    Rule(
+        "digital_silence",
+        looks.digital_silence,
+        "The microphone may be muted or unplugged at its socket.",
+        "Nothing but zeros for `health.zero_seconds`.",
+    ),
+    Rule(
+        "low_level",
+        looks.low_level,
+        "The microphone may be muted, unplugged or turned down: speak, and look at the level in `voicebridge devices`.",
+        "No frame's peak has reached `health.low_level_dbfs` for `health.low_level_seconds`.",
+        hold=Hold(lingers_seconds=2),
+    ),
+    Rule(
+        "clipping",
+        looks.clipping,
+        "Turn the microphone down (`alsamixer`, `pavucontrol`) or move it away: what is clipped is understood badly.",
+        f"At least `health.clipping_share` of the samples of {CLIPPING_SECONDS:.0f} s are at full scale.",
+        hold=Hold(after_seconds=1),
+    ),
+    Rule(
+        "listener_late",
+        looks.listener_late,
+        "Something else takes the processor: look with top, lower whisper.threads.",
+        "The listener is `health.listener_lag_seconds` behind the microphone.",
+        hold=Hold(lingers_seconds=3),
+    ),
+    Rule(
+        "decode_late",
+        looks.decode_late,
+        "It leaves by itself (status 86); if that repeats, take a smaller whisper.model.",
+        "A decode runs longer than `engine.decode_deadline_seconds`, or a model loads for ten minutes.",
+    ),
+    Rule(
+        "decode_failures",
+        looks.decode_failures,
+        "See `voicebridge doctor` and the journal; `voicebridge retry` decodes again what has failed.",
+        f"The last {looks.FAILURES} decodes or more have failed; the next one that succeeds ends it.",
+    ),
+    Rule(
+        "backlog",
+        looks.backlog,
+        "The engine is too slow for what is said: take a smaller whisper.model, or fewer things beside it.",
+        "`health.backlog_seconds` of speech wait, the oldest for as long, and for "
+        f"{BACKLOG_SECONDS:.0f} s the most that waited is no less than in the {BACKLOG_SECONDS:.0f} s before.",
+        hold=Hold(lingers_seconds=4),
+    ),
+    Rule(
+        "commit_late",
+        looks.commit_late,
+        "The disk may be failing: look at `dmesg`.",
+        "One commit or spool write has been under way for three minutes.",
+    ),
+    Rule(
+        "thread_silent",
+        looks.thread_silent,
+        "systemd starts it again when it does not get over it.",
+        "A thread has given no sign of life for `health.sign_of_life_seconds`.",
+    ),
+    Rule(
+        "store_trouble",
+        looks.store_trouble,
+        "Hearing goes on. Free space on the disk, or end what locks the database.",
+        "The store refuses what it is given: the disk is full or read-only, or the database is locked.",
+    ),
+    Rule(
+        "disk_nearly_full",
+        looks.disk_nearly_full,
+        "Free some space, or lower store.max_bytes and store.retain_audio.",
+        "Less than `health.disk_free_mb` is free on the disk of the state directory.",
+        hold=Hold(lingers_seconds=3),
+    ),
+    Rule(
+        "database_lost",
+        looks.alarm("database_lost"),
+        "Put it back where it was, or restart: a new one is begun.",
+        "The database was moved or deleted while it was in use.",
+    ),
+    Rule(
+        "database_damaged",
+        looks.alarm("database_damaged"),
+        "Restart soon: the start mends it or begins a new one.",
+        "SQLite finds the database damaged.",
+    ),
+    Rule(
+        "database_set_aside",
+        looks.alarm("database_set_aside"),
+        "Save what can be saved from it: `sqlite3 FILE .recover`.",
+        "A damaged database was set aside at the start of this session.",
+    ),
+    Rule(
+        "reserve_given_up",
+        looks.alarm("reserve_given_up"),
+        "Free space on the disk: there is no reserve any more.",
+        "The disk was full, and the reserve (`store.reserve_mb`) was deleted.",
+    ),
+    Rule(
+        "engine_failed",
+        looks.engine_failed,
+        "What is heard is kept until an engine can be had: `voicebridge doctor`.",
+        "No engine could be loaded (`engine.required = false`).",
+    ),
+    Rule(
+        "thermal",
+        looks.thermal,
+        "Give it air, a heat sink or a better power supply; a smaller whisper.model heats less.",
+        "The processor is throttled or short of voltage, or a sensor is at its limit or `health.temperature_celsius`.",
+        hold=Hold(lingers_seconds=2),
+    ),
+    Rule(
+        "checkpoint_late",
+        looks.checkpoint_late,
+        "If the store has trouble, mend that first; else the machine is overloaded: look with top.",
+        "Five seconds after a checkpoint was due (`health.interval_seconds`) it has not been kept.",
+    ),
+    Rule(
+        "muted",
+        looks.muted,
+        "`voicebridge unmute` ends it.",
+        "Somebody has muted it; that is told, and is nothing wrong.",
+        degrades=False,
+    ),
 )
 """Every reason there is, the gravest first."""

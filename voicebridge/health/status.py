@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from voicebridge.health.checkpoint import Delay
 from voicebridge.health.probes import Reason
 
 SCHEMA = 2
+NO_DELAY = Delay(0, 0, None, None, None, None)
 FILE_MODE = 0o600
 """Of the owner only, like everything else: it names the source."""
 
@@ -91,6 +93,17 @@ class Status:
     signs_of_life: Mapping[str, float] = field(default_factory=dict)
     """How long ago each thread gave one, in seconds."""
     schema: int = SCHEMA
+    uptime_seconds: float = 0.0
+    rss_bytes: int = 0
+    """Memory that the process has in use."""
+    uss_bytes: int | None = None
+    """Memory that only this process uses, when it was last measured."""
+    disk_free_bytes: int | None = None
+    """On the disk of the state directory."""
+    delay_ms: Delay = NO_DELAY
+    """From the end of speech to the commit of its text, over the session; who still waits counts with its age."""
+    oldest_waiting_seconds: float | None = None
+    """How long ago the speech of the oldest utterance ended that is not settled."""
 
 
 def status_line(status: Status) -> str:

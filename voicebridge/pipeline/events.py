@@ -31,6 +31,11 @@ class Subscription:
             return self._events.popleft() if self._events else None
 
     @property
+    def waiting(self) -> int:
+        """How many events wait to be taken."""
+        return len(self._events)
+
+    @property
     def finished(self) -> bool:
         """True when it is closed and everything was taken."""
         with self._changed:

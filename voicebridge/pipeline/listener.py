@@ -4,18 +4,19 @@ It touches neither SQLite nor files and never calls the engine; what it cannot h
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
 import numpy as np
 
-from voicebridge.domain.audio import Frame, Gap
+from voicebridge.domain.audio import Frame, Gap, GapReason
 from voicebridge.domain.events import SpeechDiscarded, SpeechStarted
 from voicebridge.domain.ports import Detector, EventSink, FrameReader, Segmenter, Tunable
 from voicebridge.domain.segments import Discarded, Ended, Paused, Resumed, SegmenterEvent, Started
 from voicebridge.domain.timeline import Anchor
 from voicebridge.domain.units import FRAME_SAMPLES, FRAMES_PER_SECOND
 from voicebridge.domain.utterance import EndedUtterance, EndReason, UtteranceKey
+from voicebridge.pipeline.loudness import Loudness
 from voicebridge.pipeline.recorder import Recorder
 from voicebridge.pipeline.session_clock import SessionClock
 from voicebridge.pipeline.worker import Worker
@@ -41,6 +42,8 @@ class ListenerCounters:
     gap_samples: int = 0
     level: float = 0.0
     """Root mean square of the newest frame, 0 to 32768."""
+    gaps_by_reason: dict[GapReason, int] = field(default_factory=lambda: dict.fromkeys(GapReason, 0))
+    gap_samples_by_reason: dict[GapReason, int] = field(default_factory=lambda: dict.fromkeys(GapReason, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Listener(Worker):
     ) -> None:
         super().__init__("listener", hooks.on_failure)
         self.counters = ListenerCounters()
+        self.loudness = Loudness()
         self.ended = False
         """True once the source came to its end by itself and everything was heard."""
         self._stop_expected = False
@@ -171,6 +175,7 @@ class Listener(Worker):
         counters.speech_frames += speech
         self._quiet_frames = 0 if speech else self._quiet_frames + 1
         counters.level = level
+        self.loudness.add(frame.samples, frame.valid, level)
         self._act(self._ears.segmenter.push(frame.start, frame.valid, speech, level))
         self._recorder.grow(frame.end)
         if not self._clock.paced:
@@ -185,6 +190,8 @@ class Listener(Worker):
     def _miss(self, gap: Gap) -> None:
         self.counters.gaps += 1
         self.counters.gap_samples += gap.span.samples
+        self.counters.gaps_by_reason[gap.reason] += 1
+        self.counters.gap_samples_by_reason[gap.reason] += gap.span.samples
         self._act(self._ears.segmenter.gap(gap.span))
         self._ears.detector.reset()
         self._recorder.note(gap)

@@ -19,6 +19,7 @@ from voicebridge.domain.units import SAMPLE_BYTES, ms_to_samples
 from voicebridge.domain.utterance import EndedUtterance, PendingUtterance, UtteranceKey
 from voicebridge.pipeline.gap_limit import GapLimit
 from voicebridge.pipeline.store_writer import StoreWriter
+from voicebridge.pipeline.unsettled import Unsettled
 
 APPEND_SAMPLES = ms_to_samples(500)
 """An open utterance reaches the spool in pieces of this length: a kill loses at most this and what is under way."""
@@ -89,6 +90,8 @@ class Recorder:
         """In how many gaps."""
         self.dropped_tasks = 0
         """Ends and gaps that found no place."""
+        self.unsettled = Unsettled()
+        """What has ended here and is not settled yet."""
         self._audio = audio
         self._writer = writer
         self._shelf = shelf
@@ -128,6 +131,7 @@ class Recorder:
         if ended.span.end > self._spooled_to:
             self._append(ended.span.end)
         self._open = None
+        self.unsettled.ended(ended.key.start_sample, ended.speech.end)
         self._hold(_End(ended))
         self.flush()
 

@@ -51,6 +51,10 @@ class SessionClock:
         self._timeline = Timeline(Anchor(0, monotonic(), realtime()))
         self._renewed_at: float | None = None
 
+    def mark(self) -> tuple[int, float]:
+        """Return (samples that came so far, CLOCK_MONOTONIC of the newest)."""
+        return self._ring.mark()
+
     def renew_if_due(self) -> Anchor | None:
         """Take a new anchor if one is due, and return it.
 

@@ -3,18 +3,19 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import SpeechError, StoreError, UtteranceGoneError
 from voicebridge.domain.events import EngineFailed, EngineReady, UtteranceSettled
 from voicebridge.domain.ports import AudioByIndex, Engine, EventSink, Tunable
-from voicebridge.domain.utterance import Outcome, PendingUtterance, Status, Transcript
+from voicebridge.domain.utterance import Outcome, PendingUtterance, Status, Transcript, UtteranceKey
 from voicebridge.pipeline.gate import judge
 from voicebridge.pipeline.pending_queue import QUEUE_BOUND, PendingQueue
 from voicebridge.pipeline.recorder import Shelf
 from voicebridge.pipeline.session_clock import SessionClock
 from voicebridge.pipeline.store_writer import StoreWriter
+from voicebridge.pipeline.unsettled import Unsettled
 from voicebridge.pipeline.worker import Worker
 from voicebridge.settings import EngineSettings, GateSettings, WhisperSettings
 
@@ -34,6 +35,9 @@ class TranscriberCounters:
     rejected: int = 0
     failed: int = 0
     errors: int = 0
+    errors_in_a_row: int = 0
+    """Decodes that have failed since the last one that did not."""
+    last_error: str = ""
     uncounted_attempts: int = 0
     decode_seconds: float = 0.0
     audio_seconds: float = 0.0
@@ -48,6 +52,8 @@ class Desk:
     shelf: Shelf
     writer: StoreWriter
     clock: SessionClock
+    unsettled: Unsettled = field(default_factory=Unsettled)
+    """What the recorder has ended and this settles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +136,11 @@ class Transcriber(Worker):
     def idle(self) -> bool:
         """True when nothing is being decoded and nothing waits, or what waits has no engine to wait for."""
         return self.engine_error is not None or self._queue.nothing_left
+
+    @property
+    def nothing_left(self) -> bool:
+        """True when nothing is being decoded and nothing waits, here or in the store."""
+        return self._queue.nothing_left
 
     @property
     def backlog_seconds(self) -> float:
@@ -269,6 +280,7 @@ class Transcriber(Worker):
             self.sign()  # before it is no longer excused, as after a load
             self._decode_began = None
         self.counters.decodes += 1
+        self.counters.errors_in_a_row = 0
         self.counters.decode_seconds += time.monotonic() - began
         self.counters.audio_seconds += span.seconds
         self._deliver(pending, transcript)
@@ -279,6 +291,7 @@ class Transcriber(Worker):
         try:
             self._desk.writer.call(lambda: store.begin_attempt(pending.utterance_id), COMMIT_WAIT_SECONDS)
         except UtteranceGoneError:
+            self._forget(pending.ended.key)
             return False
         except StoreError:
             self.counters.uncounted_attempts += 1
@@ -297,11 +310,14 @@ class Transcriber(Worker):
         reasons = judge(transcript, pending.ended.speech_ratio, self._rules.gate)
         status = Status.REJECTED if reasons else Status.DONE
         self._settle(
+            pending.ended.key,
             Outcome(pending.utterance_id, status, transcript, reasons, self._speech_end(pending)),
         )
 
     def _decode_failed(self, pending: PendingUtterance, error: SpeechError | StoreError) -> None:
         self.counters.errors += 1
+        self.counters.errors_in_a_row += 1
+        self.counters.last_error = str(error)
         attempts = pending.attempts + 1
         logger.warning("decode %d of utterance %d failed: %s", attempts, pending.utterance_id, error)
         if error.transient:
@@ -314,19 +330,29 @@ class Transcriber(Worker):
         self._queue.put_back(PendingUtterance(pending.utterance_id, pending.ended, attempts, pending.recovered))
 
     def _give_up(self, pending: PendingUtterance, reason: str) -> None:
-        self._settle(Outcome(pending.utterance_id, Status.FAILED, None, (reason,)))
+        self._settle(pending.ended.key, Outcome(pending.utterance_id, Status.FAILED, None, (reason,)))
 
     def _speech_end(self, pending: PendingUtterance) -> float | None:
         same_session = pending.ended.key.session_id == self._desk.session_id
         return self._desk.clock.monotonic_of(pending.ended.speech.end) if same_session else None
 
-    def _settle(self, outcome: Outcome) -> None:
-        if not self._desk.writer.offer(lambda: self._commit(outcome)):
+    def _settle(self, key: UtteranceKey, outcome: Outcome) -> None:
+        if not self._desk.writer.offer(lambda: self._commit(key, outcome)):
             logger.error("utterance %d stays pending: the store takes nothing more", outcome.utterance_id)
 
-    def _commit(self, outcome: Outcome) -> None:
-        record = self._desk.shelf.utterances.settle(outcome)
+    def _commit(self, key: UtteranceKey, outcome: Outcome) -> None:
+        try:
+            record = self._desk.shelf.utterances.settle(outcome)
+        except UtteranceGoneError:
+            self._forget(key)
+            raise
+        self._forget(key)
         self.counters.done += record.status is Status.DONE
         self.counters.rejected += record.status is Status.REJECTED
         self.counters.failed += record.status is Status.FAILED
         self._events.publish(UtteranceSettled(record))
+
+    def _forget(self, key: UtteranceKey) -> None:
+        """Note that an utterance waits no more; those of earlier sessions were never noted."""
+        if key.session_id == self._desk.session_id:
+            self._desk.unsettled.settled(key.start_sample)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from voicebridge.domain.errors import StoreError
 from voicebridge.store.database import FILE_MODE, told, transaction
 from voicebridge.store.retention import SECONDS_PER_DAY
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 FILE_NAME = "checkpoints.jsonl"
+THINNED_SECONDS = 300
+"""What is older than a day keeps one record in this time."""
 MAX_RECORDS = 10_000
 """Most records in one answer."""
 
@@ -45,6 +48,8 @@ class CheckpointLog:
         self._db = db
         self._max_bytes = max_bytes
         self._lined: float | None = None
+        self.lines_failed = 0
+        """Lines that the file did not take; the database has them."""
 
     def add(self, row: Row) -> None:
         """Commit a checkpoint and write its line; a second call with the same record changes nothing."""
@@ -68,9 +73,13 @@ class CheckpointLog:
                     "record": text,
                 },
             )
-        if self._lined != row.at:
+        if self._lined == row.at:
+            return
+        self._lined = row.at
+        try:
             self._append(text)
-            self._lined = row.at
+        except StoreError:
+            self.lines_failed += 1
 
     def _append(self, text: str) -> None:
         """Add a line; not synced on purpose: the database has the record, durably."""
@@ -125,9 +134,20 @@ def newest_checkpoints(db: "Database", limit: int, since: float = 0.0) -> Sequen
 
 
 def drop_old(db: "Database", days: int, now: float) -> int:
-    """Delete checkpoints older than so many days; return how many. Raises StoreError."""
+    """Delete checkpoints older than so many days, and thin out those older than a day; return how many went.
+
+    A day of one a second is 86,400 rows of 4 kB; older ones are thinned to the first in five minutes, so that 90 days
+    take no more than 26,000 rows however often one is taken. Raises StoreError.
+    """
     with transaction(db):
-        return db.conn.execute("DELETE FROM checkpoints WHERE at < ?", (now - days * SECONDS_PER_DAY,)).rowcount
+        old = db.conn.execute("DELETE FROM checkpoints WHERE at < ?", (now - days * SECONDS_PER_DAY,))
+        thinned = db.conn.execute(
+            """DELETE FROM checkpoints WHERE at < :before AND id NOT IN (
+                SELECT min(id) FROM checkpoints WHERE at < :before GROUP BY session_id, CAST(at / :every AS INTEGER)
+            )""",
+            {"before": now - SECONDS_PER_DAY, "every": THINNED_SECONDS},
+        )
+        return old.rowcount + thinned.rowcount
 
 
 def last_line(state_dir: Path) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from voicebridge.domain.errors import StoreError
 from voicebridge.domain.events import StoreNotice, StoreNoticeKind
+from voicebridge.store.checkpoints import drop_old
 from voicebridge.store.reserve import Reserve
 from voicebridge.store.retention import KeptAudio, purge
 from voicebridge.store.size import Shrunk, SizeBound, Usage
@@ -27,6 +28,8 @@ Tell: TypeAlias = Callable[[StoreNotice], None]
 
 LAST_RESORT_SECONDS = 60.0
 """Pause between two looks for what can be deleted while the disk stays full."""
+CHECKPOINTS_KEPT_DAYS = 90
+"""Where nobody says otherwise (`health.checkpoints_kept_days`)."""
 TOLD_AGAIN_SECONDS = 86_400.0
 """A bound that is always reached is told once a day."""
 
@@ -58,6 +61,7 @@ class Housekeeping:
         self.shrunk = Shrunk()
         """What was deleted for its size."""
         self.strays = 0
+        self.checkpoints_kept_days = CHECKPOINTS_KEPT_DAYS
         self._things = things
         self.reserve = reserve
         self._tell = tell
@@ -97,6 +101,7 @@ class Housekeeping:
         purged = purge(self._things.db, self._things.kept, now)
         self.purged += purged
         thin_out(self._things.db, now)
+        drop_old(self._things.db, self.checkpoints_kept_days, now)
         self._find_strays()
         self.reserve.keep()
         self._shrink(now, measure_anew=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from voicebridge.domain.audio import Gap
 from voicebridge.domain.timeline import Anchor
-from voicebridge.store.database import transaction
+from voicebridge.store.database import told, transaction
 from voicebridge.store.rows import storable
 
 if TYPE_CHECKING:
@@ -57,6 +57,16 @@ def end_session(db: "Database", session_id: int, ending: str, ended_at: float) -
             "UPDATE sessions SET ending = ?, ended_at = ? WHERE id = ? AND ending IS NULL",
             (storable(ending[:MAX_DETAIL_CHARS]), ended_at, session_id),
         )
+
+
+def earlier_in_this_boot(db: "Database", session_id: int) -> int:
+    """Return how many sessions there were before this one since the machine was booted. Raises StoreError."""
+    with told(db):
+        count: int = db.conn.execute(
+            "SELECT count(*) FROM sessions WHERE id < :id AND boot_id = (SELECT boot_id FROM sessions WHERE id = :id)",
+            {"id": session_id},
+        ).fetchone()[0]
+        return count
 
 
 def close_crashed(db: "Database") -> int:

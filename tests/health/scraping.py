@@ -1,19 +1,19 @@
-"""Real scrapes: of a daemon that heard a few sentences and lost some audio, and of one made up from plain data."""
+"""A real scrape of a daemon that heard a few sentences and lost some audio, and figures made up from plain data."""
 
+import socket
+import threading
+import time
+import urllib.request
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.daemon.hearing import blocks, sentences
-from tests.daemon.life import life
+from tests.daemon.hearing import SECONDS, SETTINGS, Session, blocks, sentences
 from tests.fakes.detector import quiet
 from tests.fakes.engine import FakeEngine
 from tests.fakes.source import MemorySource
-from voicebridge.daemon.duties import StatusReporter
-from voicebridge.daemon.watch import Watch
-from voicebridge.daemon.watchdog import Watchdog
-from voicebridge.domain.events import UtteranceSettled
 from voicebridge.health.checkpoint import (
     Checkpoint,
     ClockSteps,
@@ -31,10 +31,16 @@ from voicebridge.health.checkpoint import (
     Utterances,
 )
 from voicebridge.health.checkpoint import Watchdog as ToldWatchdog
-from voicebridge.health.metrics import Metrics
-from voicebridge.health.metrics_tallies import Tallies
+from voicebridge.settings.schema import HealthSettings, HttpSettings
 
 SENTENCES = 2
+POLL_SECONDS = 0.1
+AWAITED = (
+    f'voicebridge_settled_total{{outcome="done"}} {SENTENCES}.0',
+    "\nvoicebridge_threads ",
+    'stored_bytes{kind="spool"}',
+)
+"""What a scrape must tell: the sentences, a checkpoint, and what the store holds."""
 
 
 def checkpoint() -> Checkpoint:
@@ -94,18 +100,27 @@ class Source:
 
 
 def scrape_of_a_session(state: Path) -> str:
-    """Return a scrape of a daemon that has heard two sentences, with a gap of 0.1 s behind them."""
+    """Return what `/metrics` says of a daemon that has heard two sentences, lost 0.1 s and made a checkpoint."""
+    with socket.create_server(("127.0.0.1", 0)) as stream:
+        address = f"127.0.0.1:{stream.getsockname()[1]}"
+    settings = SETTINGS.model_copy(
+        update={"http": HttpSettings(bind=address), "health": HealthSettings(interval_seconds=1, status_seconds=0.5)}
+    )
     source = MemorySource([*blocks(sentences(SENTENCES)), 1600, *blocks(quiet(1))], paced=True, endless=True)
-    with life(state, source, FakeEngine()) as running:
-        tallies = Tallies()
-        reporter = StatusReporter(Watch(running.daemon, running.plan, Watchdog(30.0)), state)
-        running.start()
-        try:
-            reporter.tidy()  # in the store writer's queue before what is heard
-            running.follow_until(UtteranceSettled, SENTENCES)
-            status = asdict(reporter.status())
-        finally:
-            running.stop()
-        for event in running.events:
-            tallies.heed(event)
-    return Metrics(Source(status, checkpoint().to_json()), tallies).metrics().decode()
+    session = Session(state, source, FakeEngine(), settings)
+    session.orders = replace(session.orders, reread=lambda: settings)
+    scrapes: list[str] = []
+
+    def scrape() -> None:
+        pause, deadline = threading.Event(), time.monotonic() + SECONDS
+        while time.monotonic() < deadline and not (scrapes and all(told in scrapes[-1] for told in AWAITED)):
+            pause.wait(POLL_SECONDS)
+            with suppress(OSError), urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
+                scrapes.append(answer.read().decode())
+        session.stop()
+
+    scraping = threading.Thread(target=scrape, daemon=True)
+    session.on_start = lambda _: scraping.start()
+    session.hear()
+    scraping.join(SECONDS)
+    return scrapes[-1]

@@ -24,7 +24,7 @@ NO_UNIT = {
     "voicebridge_state", "voicebridge_reason", "voicebridge_muted", "voicebridge_session_id",
     "voicebridge_engine_state", "voicebridge_capture_state", "voicebridge_capture_moved",
     "voicebridge_sound_server_state", "voicebridge_capture_attempts", "voicebridge_waiting_utterances",
-    "voicebridge_real_time_factor", "voicebridge_checkpoints_missed", "voicebridge_queue_length",
+    "voicebridge_real_time_factor", "voicebridge_queue_length",
     "voicebridge_restarts", "voicebridge_threads", "voicebridge_feed_readers", "voicebridge_throttled",
 }  # fmt: skip
 
@@ -97,6 +97,7 @@ def test_counters_of_the_status_are_sorted_by_what_they_count() -> None:
         "bytes_spool": 64,
         "control_denied": 3,
         "http_refused": 4,
+        "checkpoints_missed": 5,
         "ring_overrun_samples": 9,
     }
     found = scraped(counters=counters)
@@ -104,6 +105,7 @@ def test_counters_of_the_status_are_sorted_by_what_they_count() -> None:
     assert found["voicebridge_stored_bytes", "spool"] == 64
     assert found["voicebridge_control_total", "denied"] == 3
     assert found["voicebridge_http_total", "refused"] == 4
+    assert found["voicebridge_checkpoints_total", "missed"] == 5
     assert sum(key[0] == "voicebridge_bound_reached_total" for key in found) == 1
 
 

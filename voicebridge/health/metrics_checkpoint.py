@@ -59,7 +59,6 @@ def _database(seen: Snapshot) -> Readings:
 TIME = (
     _gauge("voicebridge_checkpoint_timestamp_seconds", "When the newest checkpoint was made, since the epoch.", "at"),
     _gauge("voicebridge_checkpoint_interval_seconds", "The time that it tells of.", "interval_seconds"),
-    _gauge("voicebridge_checkpoints_missed", "Checkpoints that were due before it and could not be made.", "missed"),
     Family(
         "voicebridge_checkpoint_cost_seconds",
         Kind.GAUGE,

@@ -23,7 +23,7 @@ FULL_SCALE = 32768.0
 """Levels in the status are of int16."""
 CODES = tuple(rule.code for rule in RULES)
 OUTCOMES = ("done", "rejected", "failed")
-_NO_BOUNDS = ("bytes_", "control_", "http_", "feed_readers", "ring_overrun_samples")
+_NO_BOUNDS = ("bytes_", "checkpoints_", "control_", "http_", "feed_readers", "ring_overrun_samples")
 """Counters in the status that are no count of a bound that was reached, or have a metric of their own."""
 
 
@@ -248,6 +248,13 @@ BOUNDS = (
         "What the state directory holds, when it was last measured (once a minute).",
         _counters_named("bytes_"),
         {"kind": listed(("database", "kept", "reserve", "spool"))},
+    ),
+    Family(
+        "voicebridge_checkpoints_total",
+        Kind.COUNTER,
+        "Checkpoints that were due, by what became of them.",
+        _counters_named("checkpoints_"),
+        {"outcome": listed(("kept", "missed", "dropped", "failed"))},
     ),
     Family(
         "voicebridge_control_total",

@@ -147,6 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"checkpoints": [c for c in api.checkpoints if c["at"] >= float(query["since"])]})
         elif path == "/api/timeline":
             self._json(api.timeline)
+        elif path == "/healthz":
+            self._json({"up": True, "version": "1.2.3"})
         elif path == "/api/events":
             self._stream()
         elif path.endswith("/audio"):

@@ -60,6 +60,7 @@ def status(now: float) -> dict[str, Any]:
         "gap_seconds": 41.2,
         "counters": {},
         "deaf_seconds": 0.0,
+        "delay_ms": {"count": 4100, "still_waiting": 1, "p50": 430.0, "p95": 1240.0, "p99": 2100.0, "max": 4031.0},
         "reasons": [],
         "muted": False,
         "capture": {"state": "hearing", "source": "USB Conference Microphone"},

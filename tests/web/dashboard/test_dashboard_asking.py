@@ -164,6 +164,16 @@ def test_an_outage_that_goes_on_is_on_the_timeline(page: Page, api: FakeApi) -> 
     page.wait_for(".happenings", "Nothing has been heard for 1 min 3")
 
 
+def test_a_new_box_shows_no_time_from_before_its_first_session(page: Page, api: FakeApi) -> None:
+    now = time.time()
+    api.timeline = {"sessions": [{"id": 1, "started_at": now - 1200, "ended_at": None}], "gaps": [], "events": []}
+    page.open(api.address)
+    page.wait("return document.querySelectorAll('.timeline .ran').length === 1")
+    width = "Number(document.querySelector('.timeline {}').getAttribute('width'))"
+    drawn, there = page.script(f"return [{width.format('.ran')}, {width.format('.track')}]")
+    assert drawn > 0.95 * there
+
+
 def test_another_span_of_time_is_asked_for(page: Page, api: FakeApi) -> None:
     api.checkpoints = [row for row in box(time.time()).checkpoints if time.time() - row["at"] > DAY / 2]
     page.script("const s = document.querySelector('#range'); s.value = '3600'; s.dispatchEvent(new Event('change'))")

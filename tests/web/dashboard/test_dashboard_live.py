@@ -54,6 +54,14 @@ def test_a_lost_microphone_is_told_with_its_reason_and_advice(page: Page, api: F
     page.wait_for("#announce-state[role=status]", "Deaf. Nothing can be heard from USB Conference Microphone")
 
 
+def test_a_deaf_daemon_has_no_level(page: Page, api: FakeApi) -> None:
+    api.publish("level", level=3277, speech=True)
+    page.wait_for("#speech", "Speech")
+    api.become(state="deaf", reasons=[DEVICE_LOST])
+    page.wait_for("#speech", "No signal")
+    assert page.text("#level-text") == ""
+
+
 def test_it_hears_again(page: Page, api: FakeApi) -> None:
     api.become(state="deaf", reasons=[DEVICE_LOST])
     page.wait_for("#state-word", "Deaf")
@@ -126,3 +134,13 @@ def test_times_are_those_of_the_viewer(page: Page, api: FakeApi) -> None:
         assert page.text("#zone") == "Australia/Eucla"
     finally:
         page.driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": ""})
+
+
+def test_the_figures_are_those_of_the_status(page: Page) -> None:
+    told = page.text("#figures")
+    for figure in ("2 d 3 h", "USB Conference Microphone", "whisper small", "4,127", "430 ms", "p95 1.2 s", "3 (41 s)"):
+        assert figure in told
+
+
+def test_the_version_is_told(page: Page) -> None:
+    page.wait_for("footer", "Voicebridge 1.2.3.")

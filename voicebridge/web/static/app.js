@@ -1,20 +1,25 @@
 /** The page: what comes over the feed, what is asked for from time to time, and which part shows it. */
 
 import { get, rows } from "/static/api.js";
-import { delayP50, delayP95, makeCharts, momentOf } from "/static/checkpoints.js";
+import { makeCharts, momentOf } from "/static/checkpoints.js";
 import { byId, tell, visible } from "/static/dom.js";
 import { Feed } from "/static/feed.js";
 import { holdLevel, showLevel, showNoLevel, showSpeech } from "/static/live.js";
 import { askToken, bindLevers, showMute } from "/static/mute.js";
 import { refreshAges, showFigures, showState } from "/static/state.js";
-import { clockTime, lasting, now, setAhead, shortTime, viewerNow, zone } from "/static/times.js";
+import { clockTime, lasting, now, setAhead, viewerNow, zone } from "/static/times.js";
 import { Timeline } from "/static/timeline.js";
 import { bindWords, loadWords, takeUtterance } from "/static/words.js";
 
 const STATUS_MS = 5_000;
 const HISTORY_MS = 30_000;
 const AGES_MS = 1_000;
+/** The daemon makes its status four times a second at most: what news is about is in the next one. */
 const STATUS_AGE_MS = 400;
+/** However many gaps come at once, the history is asked for once. */
+const GAPS_MS = 1_500;
+/** Of a box that is new, this much is shown at least. */
+const SHORTEST_SECONDS = 300;
 const MOST_POINTS = 500;
 /** A clock that is off by more is told. */
 const CLOCK_SECONDS = 5;
@@ -22,17 +27,18 @@ const CLOCK_SECONDS = 5;
 const charts = makeCharts();
 let timeline = null;
 let status = null;
-let delay = null;
+let historyAsked = 0;
 /** That the engine is not loaded yet: a reason that only the feed tells. */
 let engineLoading = null;
 /** When the daemon was last heard of, on the viewer's clock; lostSince is null while it answers. */
 let lastHeard = viewerNow();
 let lostSince = null;
 let nextTry = 0;
+const planned = new Set();
 
 const feed = new Feed("/api/events", {
   event: take,
-  opened: () => { lostSince = null; found(); refresh(); },
+  opened: reopened,
   lost: (error, pauseMs) => {
     nextTry = viewerNow() + pauseMs / 1000;
     if (error?.status === 401) askToken();
@@ -47,20 +53,25 @@ const takers = {
   pending: (utterance) => { takeUtterance({ ...utterance, status: "pending" }); showPartial(""); },
   utterance: (utterance) => takeUtterance(utterance),
   state: takeState,
-  gap: () => quietly(loadHistory),
+  gap: () => soon(loadHistory, GAPS_MS),
 };
 
 function take(type, content) {
   lastHeard = viewerNow();
   if (takers[type]) takers[type](content);
-  else quietly(loadStatus);
+  else soon(loadStatus, STATUS_AGE_MS);
 }
 
-/** The news is newer than the status, which the daemon makes four times a second at most. */
 function takeState(news) {
   engineLoading = news.reasons.find((reason) => reason.code === "engine_loading");
-  showState(news.state, news.reasons, "");
-  setTimeout(() => quietly(loadStatus), STATUS_AGE_MS);
+  showHealth(news.state, news.reasons);
+  soon(loadStatus, STATUS_AGE_MS);
+}
+
+/** A deaf daemon has no level: the last one must not look like a new one. */
+function showHealth(state, reasons) {
+  showState(state, reasons, "");
+  if (state === "deaf") showNoLevel();
 }
 
 const reasonsOf = ({ reasons, engine_state: engine }) =>
@@ -105,8 +116,8 @@ async function loadStatus() {
   lastHeard = viewerNow();
   noteClock(newest.written_at);
   if (lostSince !== null) return;
-  showState(newest.state, reasonsOf(newest), "");
-  showFigures(newest, delay);
+  showHealth(newest.state, reasonsOf(newest));
+  showFigures(newest);
   showMute(newest);
   tell(byId("place"), location.host);
 }
@@ -119,27 +130,52 @@ function noteClock(writtenAt) {
   if (off) tell(byId("clock-note"), `The clock of the daemon's machine is ${lasting(Math.abs(ahead))} ${ahead > 0 ? "ahead of" : "behind"} yours. Times are by its clock.`);
 }
 
+/** Ask for the time that is chosen; an answer to what was asked before is thrown away. */
 async function loadHistory() {
-  const shown = Number(byId("range").value);
+  const mine = ++historyAsked;
   const until = now();
-  const span = { since: (until - shown).toFixed(3), until: (until + 1).toFixed(3) };
+  const since = until - Number(byId("range").value);
+  const span = { since: since.toFixed(3), until: (until + 1).toFixed(3) };
   const [checkpoints, happened] = await Promise.all([
     get("/api/checkpoints", { ...span, limit: MOST_POINTS }), get("/api/timeline", span)]);
+  if (mine !== historyAsked) return;
+  const from = beginning(happened, since, until);
   const points = rows(checkpoints).map((row) => ({ ...row, at: momentOf(row) }));
-  charts.forEach((chart) => chart.show(points, until - shown, until));
-  const newest = points.findLast((row) => delayP50(row) !== undefined);
-  delay = newest ? { p50: delayP50(newest), p95: delayP95(newest), of: `at ${shortTime(newest.at)}` } : null;
+  charts.forEach((chart) => chart.show(points, from, until));
   const deafSince = status?.state === "deaf" && status.deaf_seconds ? until - status.deaf_seconds : null;
-  if (status && lostSince === null) showFigures(status, delay);
-  timeline.show(happened, until - shown, until, deafSince);
+  timeline.show(happened, from, until, deafSince);
+}
+
+/** Before the very first session there was nothing; a later one may follow an outage, which is to be seen. */
+function beginning(happened, since, until) {
+  const first = happened.sessions.find((session) => session.id === 1);
+  return first ? Math.max(since, Math.min(first.started_at, until - SHORTEST_SECONDS)) : since;
 }
 
 /** Whatever cannot be had now is asked for again soon: only the feed decides that the daemon is lost. */
 const quietly = (load) => load().catch((error) => { if (error.status === 401) askToken(); });
 
+/** Load something after a while, once for all who want it meanwhile. */
+function soon(load, afterMs) {
+  if (planned.has(load)) return;
+  planned.add(load);
+  setTimeout(() => {
+    planned.delete(load);
+    quietly(load);
+  }, afterMs);
+}
+
 function refresh() {
   quietly(loadStatus).then(() => quietly(loadHistory));
+  soon(loadStatus, STATUS_AGE_MS);
+}
+
+function reopened() {
+  lostSince = null;
+  found();
+  refresh();
   quietly(loadWords);
+  quietly(async () => tell(byId("software"), `Voicebridge ${visible((await get("/healthz")).version)}.`));
 }
 
 function everySecond() {

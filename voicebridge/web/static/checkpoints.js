@@ -19,8 +19,8 @@ const scaled = (read, factor) => (row) => {
 };
 
 export const momentOf = number("at");
-export const delayP50 = scaled(number("delay_interval_ms.p50"), MS);
-export const delayP95 = scaled(number("delay_interval_ms.p95"), MS);
+const delayP50 = scaled(number("delay_interval_ms.p50"), MS);
+const delayP95 = scaled(number("delay_interval_ms.p95"), MS);
 
 /** The charts, in the order in which they stand. */
 export function makeCharts() {

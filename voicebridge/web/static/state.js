@@ -67,7 +67,8 @@ function withCommands(text) {
 }
 
 /** Show the figures of a status. */
-export function showFigures(status, delay) {
+export function showFigures(status) {
+  const delay = status.delay_ms;
   const waiting = status.waiting ? `${wholeNumber(status.waiting)} (${lasting(status.backlog_seconds)} of audio)` : "none";
   const figures = [
     ["Up for", lasting(now() - status.started_at), `since ${shortTime(status.started_at)}`],
@@ -76,7 +77,7 @@ export function showFigures(status, delay) {
     ["Heard", lasting(status.heard_seconds), `${lasting(status.speech_seconds)} of it speech`],
     ["Utterances", wholeNumber(status.utterances), outcomes(status)],
     ["Waiting", waiting, ""],
-    ["Delay to text", delay ? lasting(delay.p50) : "–", delay ? `p95 ${lasting(delay.p95)}, ${delay.of}` : ""],
+    ["Delay to text", delay?.count ? lasting(delay.p50 / 1000) : "–", delay?.count ? `p95 ${lasting(delay.p95 / 1000)}, in this session` : ""],
     ["Gaps", status.gaps ? `${wholeNumber(status.gaps)} (${lasting(status.gap_seconds)})` : "none", "in this session"],
   ];
   const list = byId("figures");

@@ -67,7 +67,9 @@ class Home:
 
     def call(self, *arguments: str | Path) -> list[str]:
         """Return the words of a call on the state directory in this home."""
-        return [sys.executable, "-m", "voicebridge", "--state-dir", str(self.state), *map(str, arguments)]
+        # All daemons would want the same port.
+        quiet = ("--set", "http.enabled=false") if "run" in arguments else ()
+        return [sys.executable, "-m", "voicebridge", "--state-dir", str(self.state), *quiet, *map(str, arguments)]
 
     def run(
         self,

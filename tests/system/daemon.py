@@ -33,7 +33,7 @@ class DaemonProcess:
         self.state = state
         self.environment = dict(environment)
         call = [*prefix, sys.executable, "-m", "voicebridge", "--state-dir", str(state)]
-        for key, value in {"health.status_seconds": "0.5", **settings}.items():
+        for key, value in {"health.status_seconds": "0.5", "http.enabled": "false", **settings}.items():
             call += ["--set", f"{key}={value}"]
         self.process = subprocess.Popen(
             [*call, "run", "--json", *arguments],

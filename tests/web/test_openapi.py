@@ -1,12 +1,12 @@
 """The description, and whether the interface keeps to it (schemathesis)."""
 
 import json
+from typing import Any
 
 import schemathesis
 from hypothesis import HealthCheck, settings
 from jsonschema_rs import Draft202012Validator
-from schemathesis.checks import CHECKS
-from schemathesis.generation import GenerationMode
+from pydantic import SecretStr
 
 from tests.fakes.window import WAV, FakeDaemon, utterance
 from tests.web.serving import TOKEN, EventReader, served
@@ -25,7 +25,9 @@ def application() -> Application:
     daemon.store.held = [utterance(number) for number in range(1, 4)]
     daemon.store.sound = {1: WAV}
     daemon.store.records = [{"at": 1.0}]
-    wanted = HttpSettings(bind="127.0.0.1:80", token=TOKEN, allowed_hosts="testserver", requests_per_second=100_000)
+    wanted = HttpSettings(
+        bind="127.0.0.1:80", token=SecretStr(TOKEN), allowed_hosts="testserver", requests_per_second=100_000
+    )
     return build(daemon.window, access_of(wanted), wanted, Counters())
 
 
@@ -38,7 +40,7 @@ schema = schemathesis.openapi.from_asgi("/openapi.json", APPLICATION.asgi, confi
 @settings(
     max_examples=EXAMPLES, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
-def test_the_interface_keeps_to_its_description(case: schemathesis.Case) -> None:
+def test_the_interface_keeps_to_its_description(case: "schemathesis.Case[Any]") -> None:
     case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"})
 
 

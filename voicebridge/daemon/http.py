@@ -5,6 +5,7 @@ again, a fault is logged and the server begins anew, and a thread that is silent
 """
 
 import logging
+import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -46,6 +47,7 @@ class HttpThread(Worker):
         self._access = access
         self._settings = settings
         self._pause_seconds = FIRST_PAUSE_SECONDS
+        self._service = "RUNTIME_DIRECTORY" in os.environ
         self._trouble = ""
         self._server: Server | None = None
 
@@ -83,7 +85,9 @@ class HttpThread(Worker):
             if address.path is None:
                 address = Address(address.host, listener.getsockname()[1])
                 self.port = address.port
-            logger.info("HTTP is served on %s", address)
+            # At a terminal it would stand between the words.
+            level = logging.INFO if self._service else logging.DEBUG
+            logger.log(level, "HTTP is served on %s", address)
             self._pause_seconds, self._trouble = FIRST_PAUSE_SECONDS, ""
             self._server.serve_on(listener)
         finally:

@@ -28,6 +28,7 @@ COMMANDS = {
     "backup": "Copy what was heard, while the daemon runs.",
     "restore": "Put a backup back.",
     "status": "Show how the daemon is.",
+    "health": "Show how the daemon was: its checkpoints.",
     "mute": "Hear nothing but silence, until unmuted.",
     "unmute": "Hear again.",
     "reload": "Let the daemon read its settings again.",

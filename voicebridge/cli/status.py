@@ -2,7 +2,9 @@
 
 import json
 import math
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import click
 
 from voicebridge.cli.asking import service_instead
 from voicebridge.cli.invocation import Invocation
+from voicebridge.cli.latest import checkpoint_line, last_checkpoint, last_words_in, last_words_told, span_of
 from voicebridge.daemon.control_client import Client
 from voicebridge.domain.errors import ControlError, ExitCode
 from voicebridge.domain.text import printable
@@ -20,6 +23,7 @@ STALE_SECONDS = 30.0
 """A status older than this is not believed: it is written every two seconds."""
 ASK_SECONDS = 1.0
 """How long the control thread has to answer before what was written last is shown."""
+WATCH_SECONDS = 2.0
 FULL_SCALE = 32768
 
 
@@ -32,16 +36,42 @@ class Seen:
     status: dict[str, Any] | None
     service: bool
     """True for the system's service, asked over its control socket."""
+    words: str = ""
+    """What was heard last, and when."""
 
 
 @click.command("status")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; with --watch one a line.")
+@click.option("-w", "--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
 @click.pass_obj
-def command(invocation: Invocation, as_json: bool) -> int:
+def command(invocation: Invocation, as_json: bool, watch: bool) -> int:
     """Show how the daemon is: yours, or else the system's service.
+
+    When it does not answer, its last checkpoint is shown, with its age.
 
     Exit status: 0 it hears, 1 something is wrong, 3 it does not run, 77 this user may not ask it.
     """
+    if watch:
+        return keep_showing(lambda: _show(invocation, as_json), as_json)
+    return _show(invocation, as_json)
+
+
+def keep_showing(show: Callable[[], ExitCode], plain: bool, pause: Callable[[float], None] = time.sleep) -> ExitCode:
+    """Show it again and again, on one screen where there is one, until Ctrl-C; return what was shown last."""
+    code = ExitCode.OK
+    screen = sys.stdout.isatty() and not plain
+    try:
+        while True:
+            if screen:
+                click.clear()
+            code = show()
+            sys.stdout.flush()
+            pause(WATCH_SECONDS)
+    except KeyboardInterrupt:
+        return code
+
+
+def _show(invocation: Invocation, as_json: bool) -> ExitCode:
     seen = _look(invocation)
     status = seen.status
     if status is not None and time.time() - status["written_at"] > STALE_SECONDS:
@@ -50,6 +80,8 @@ def command(invocation: Invocation, as_json: bool) -> int:
     if as_json:
         running = seen.running is not None
         found = {"running": running, "service": seen.service, "state_dir": str(seen.state), "status": status}
+        if status is None:
+            found["checkpoint"] = last_checkpoint(seen.state)
         click.echo(json.dumps(found))
     else:
         click.echo("\n".join(_lines(seen)))
@@ -63,13 +95,14 @@ def _look(invocation: Invocation) -> Seen:
         with client:
             who = client.greeting
             status = _understood(client.ask("status")["status"], who.version)
-            return Seen(who.state_dir, f"process {who.pid}, the system's service", status, service=True)
+            words = last_words_told(client)
+            return Seen(who.state_dir, f"process {who.pid}, the system's service", status, service=True, words=words)
     state = paths.state_dir(invocation.settings)
     running = holder(state)
     if running is None:
         return Seen(state, None, None, service=False)
     status = _asked(running.pid, state) or _written(running.pid, state)
-    return Seen(state, str(running), status, service=False)
+    return Seen(state, str(running), status, service=False, words=last_words_in(state))
 
 
 def _understood(status: dict[str, Any] | None, version: str) -> dict[str, Any] | None:
@@ -113,10 +146,11 @@ def _exit_code(seen: Seen) -> ExitCode:
 
 def _lines(seen: Seen) -> list[str]:
     if seen.running is None:
-        return [f"not running (state directory {seen.state})"]
+        return [f"not running (state directory {seen.state})", *checkpoint_line(seen.state)]
     status = seen.status
     if status is None:
-        return [f"starting: {seen.running} holds {seen.state} and has not said yet how it is"]
+        told = f"starting: {seen.running} holds {seen.state} and has not said yet how it is"
+        return [told, *checkpoint_line(seen.state)]
     return [
         f"{'state':>10}  {_state(status)}" + (f": {printable(status['trouble'])}" if status["trouble"] else ""),
         *_reasons(status),
@@ -127,8 +161,28 @@ def _lines(seen: Seen) -> list[str]:
         f"{'text':>10}  {status['done']} done, {status['rejected']} rejected, {status['failed']} failed",
         f"{'waiting':>10}  {status['waiting']} utterances, {status['backlog_seconds']:.0f} s of audio",
         f"{'gaps':>10}  {status['gaps']}, {status['gap_seconds']:.1f} s lost",
+        *_measured(status),
+        *([f"{'last words':>10}  {seen.words}"] if seen.words else []),
         f"{'database':>10}  {paths.database_path(seen.state)}",
+        *(checkpoint_line(seen.state) if status["state"] == "stale" else []),
     ]
+
+
+def _measured(status: dict[str, Any]) -> list[str]:
+    """Return delays, memory, disk and uptime."""
+    delay, free, uss = status["delay_ms"], status["disk_free_bytes"], status["uss_bytes"]
+    lines = [f"{'uptime':>10}  {span_of(status['uptime_seconds'])}"]
+    if delay["count"]:
+        waiting = f", {delay['still_waiting']} of {delay['count']} still waiting" if delay["still_waiting"] else ""
+        figures = (
+            f"median {delay['p50'] / 1000:.2f} s, p95 {delay['p95'] / 1000:.2f} s, max {delay['max'] / 1000:.2f} s"
+        )
+        lines.append(f"{'delay':>10}  {figures}{waiting}")
+    own = "" if uss is None else f", {uss / 1e6:.0f} MB of it its own"
+    lines.append(f"{'memory':>10}  {status['rss_bytes'] / 1e6:.0f} MB{own}")
+    if free is not None:
+        lines.append(f"{'disk':>10}  {free / 1e9:.1f} GB free")
+    return lines
 
 
 def _state(status: dict[str, Any]) -> str:

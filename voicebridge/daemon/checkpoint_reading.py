@@ -48,6 +48,8 @@ class Marks:
 
     monotonic: float
     frames: int = 0
+    expected: int | None = None
+    """Frames that time led to expect; None before the first sample, and where time means nothing."""
     speech_frames: int = 0
     samples: int = 0
     clipped: int = 0
@@ -104,7 +106,7 @@ class Reading:
             state=status.state,
             reasons=[record.Told(reason.code, reason.sentence) for reason in status.reasons],
             muted=status.muted,
-            frames=self._frames(now, after),
+            frames=self._frames(after),
             gaps=self._gaps(after),
             level=_level(before, after),
             ring_high_water_seconds=samples_to_seconds(watch.plan.ears.ring.high_water_mark),
@@ -141,6 +143,7 @@ class Reading:
         return Marks(
             monotonic=now,
             frames=heard.frames,
+            expected=self._expected(now),
             speech_frames=heard.speech_frames,
             samples=loudness.samples,
             clipped=loudness.clipped,
@@ -154,13 +157,15 @@ class Reading:
             cpu_by_thread=self._cpu_by_thread(),
         )
 
-    def _frames(self, now: float, after: Marks) -> record.Frames:
+    def _expected(self, now: float) -> int | None:
         first = self._watch.daemon.crew.clock.first_sample_monotonic
-        received = after.frames - self._before.frames
-        if first is None:
+        return None if first is None else math.floor(max(0.0, now - first) * FRAMES_PER_SECOND)
+
+    def _frames(self, after: Marks) -> record.Frames:
+        expected, received = after.expected, after.frames - self._before.frames
+        if expected is None:
             return record.Frames(None, after.frames, None, None, received, None)
-        expected = math.floor(max(0.0, now - first) * FRAMES_PER_SECOND)
-        lately = math.floor((now - max(first, self._before.monotonic)) * FRAMES_PER_SECOND)
+        lately = expected - (self._before.expected or 0)
         return record.Frames(
             expected, after.frames, _ratio(after.frames, expected), lately, received, _ratio(received, lately)
         )

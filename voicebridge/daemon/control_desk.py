@@ -10,6 +10,7 @@ from voicebridge.daemon.control_peer import Peer
 from voicebridge.daemon.control_protocol import (
     HISTORY_RECORDS,
     PAGE_RECORDS,
+    CheckpointsRequest,
     FollowRequest,
     HistoryRequest,
     MoreRequest,
@@ -78,6 +79,8 @@ class Visit:
                 return self._follow(statuses)
             case PollRequest():
                 return self._poll()
+            case CheckpointsRequest(since=since, until=until, limit=limit):
+                return self._checkpoints(since, until, limit)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -131,6 +134,11 @@ class Visit:
         if self._follower is None:
             raise ControlError("`poll` comes after `follow`.", exit_code=ExitCode.USAGE)
         return done(records=[record_to_json(record) for record in self._follower.poll()])
+
+    def _checkpoints(self, since: float, until: float | None, limit: int) -> dict[str, Any]:
+        from voicebridge.store.checkpoints import newest_checkpoints
+
+        return done(records=newest_checkpoints(self._database(), limit, since, until))
 
     def _database(self) -> "Database":
         from voicebridge.store.database import open_database

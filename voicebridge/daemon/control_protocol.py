@@ -19,6 +19,7 @@ says who it is (``Greeting``) or that it does not serve this user. Then each req
 | ``more`` | | ``records``: the next page of this connection's ``history``; ``more``; ``cut`` |
 | ``follow`` | ``statuses`` | nothing; from now on ``poll`` gives what is settled and no page has shown |
 | ``poll`` | | ``records`` settled since the last poll |
+| ``checkpoints`` | ``since``, ``until``, ``limit`` | ``records``: the newest checkpoints, oldest first |
 """
 
 import json
@@ -38,6 +39,8 @@ ANSWER_BYTES = 8 * 1024 * 1024
 """A client believes no longer answer. A page of utterances is below 2 MB: each is 30 s of speech at most."""
 PAGE_RECORDS = 50
 """Utterances in one answer."""
+CHECKPOINT_RECORDS = 500
+"""Checkpoints in one answer; each is about 4 kB."""
 HISTORY_RECORDS = 50_000
 """Utterances that one ``history`` gives in all; ``cut`` then says that there are more."""
 
@@ -104,6 +107,15 @@ class PollRequest(_Message):
     verb: Literal["poll"] = "poll"
 
 
+class CheckpointsRequest(_Message):
+    """The newest checkpoints of a time, in seconds since the epoch."""
+
+    verb: Literal["checkpoints"] = "checkpoints"
+    since: float = 0.0
+    until: float | None = None
+    limit: Annotated[int, Field(ge=1, le=CHECKPOINT_RECORDS)] = 20
+
+
 Request: TypeAlias = (
     StatusRequest
     | MuteRequest
@@ -113,6 +125,7 @@ Request: TypeAlias = (
     | MoreRequest
     | FollowRequest
     | PollRequest
+    | CheckpointsRequest
 )
 _REQUEST: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="verb")])
 _RECORD: TypeAdapter[UtteranceRecord] = TypeAdapter(UtteranceRecord)

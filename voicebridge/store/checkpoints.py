@@ -123,12 +123,14 @@ def checkpoints_between(db: "Database", since: float, until: float, limit: int) 
     return [json.loads(row[0]) for row in rows]
 
 
-def newest_checkpoints(db: "Database", limit: int, since: float = 0.0) -> Sequence[dict[str, Any]]:
-    """Return the newest records since a time, oldest first. Raises StoreError."""
+def newest_checkpoints(
+    db: "Database", limit: int, since: float = 0.0, until: float | None = None
+) -> Sequence[dict[str, Any]]:
+    """Return the newest records of a time, oldest first. Raises StoreError."""
     with told(db):
         rows = db.conn.execute(
-            "SELECT record FROM checkpoints WHERE at >= ? ORDER BY at DESC, id DESC LIMIT ?",
-            (since, max(1, min(limit, MAX_RECORDS))),
+            "SELECT record FROM checkpoints WHERE at >= ? AND (? IS NULL OR at < ?) ORDER BY at DESC, id DESC LIMIT ?",
+            (since, until, until, max(1, min(limit, MAX_RECORDS))),
         ).fetchall()
     return [json.loads(row[0]) for row in reversed(rows)]
 

@@ -1,0 +1,26 @@
+from voicebridge.pipeline.unsettled import MAX_UNSETTLED, Unsettled
+
+
+def test_what_has_ended_waits_until_it_is_settled() -> None:
+    unsettled = Unsettled()
+    unsettled.ended(0, 100)
+    unsettled.ended(200, 300)
+    assert unsettled.speech_ends() == [100, 300]
+    unsettled.settled(0)
+    unsettled.settled(0)
+    assert unsettled.speech_ends() == [300]
+
+
+def test_beyond_its_bound_the_newest_are_only_counted() -> None:
+    unsettled = Unsettled()
+    for number in range(MAX_UNSETTLED + 2):
+        unsettled.ended(number, number)
+    assert (len(unsettled.speech_ends()), unsettled.beyond) == (MAX_UNSETTLED, 2)
+
+
+def test_what_its_owner_forgot_is_dropped_by_its_age() -> None:
+    unsettled = Unsettled()
+    unsettled.ended(0, 100)
+    unsettled.ended(200, 300)
+    unsettled.drop_before(300)
+    assert unsettled.speech_ends() == [300]

@@ -45,3 +45,21 @@ def test_a_duty_may_be_due_at_once() -> None:
     keeper = Keeper([Duty(10.0, lambda: done.append(clock.now), at_once=True)], clock)
     assert keeper.tick() == 10.0
     assert done == [0.0]
+
+
+def test_lateness_of_a_steady_duty_does_not_add_up() -> None:
+    clock, done = Clock(), list[float]()
+    keeper = Keeper([Duty(5.0, lambda: done.append(clock.now), steady=True)], clock)
+    for now in (5.3, 10.4, 15.0):
+        clock.now = now
+        keeper.tick()
+    assert done == [5.3, 10.4, 15.0]
+    assert keeper.tick() == 5.0
+
+
+def test_moments_that_a_steady_duty_missed_are_left_out() -> None:
+    clock, done = Clock(), list[float]()
+    keeper = Keeper([Duty(5.0, lambda: done.append(clock.now), steady=True)], clock)
+    clock.now = 17.0
+    assert keeper.tick() == 3.0
+    assert done == [17.0]

@@ -20,6 +20,7 @@ from voicebridge_bench.speech_corpus import commands, human_recordings
 CALLS = "trace=connect,sendto,sendmsg,sendmmsg,bind"
 ADDRESS = re.compile(r'sin_addr=inet_addr\("(?P<v4>[^"]+)"\)|inet_pton\(AF_INET6, "(?P<v6>[^"]+)"')
 LOOPBACK = re.compile(r"127\.|::1$|::ffff:127\.")
+HTTP = {"http.enabled": "true", "http.bind": "127.0.0.1:0"}
 NAME_SERVICE = re.compile(r"nscd/socket|systemd/resolve|htons\(53\)|io\.systemd\.Resolve")
 
 
@@ -71,7 +72,7 @@ def test_a_minute_of_speech_makes_no_name_query_and_no_connection(engine: str, t
     daemon = DaemonProcess(
         tmp_path / "state",
         ["--file", str(speech)],
-        {"engine.kind": engine, "whisper.model": str(WHISPER_COMMANDS)},
+        {"engine.kind": engine, "whisper.model": str(WHISPER_COMMANDS), **HTTP},
         environment,
         prefix=tracer(log),
     )
@@ -90,7 +91,7 @@ def test_a_microphone_makes_no_name_query_and_no_connection(pulse: PulseServer, 
     daemon = DaemonProcess(
         tmp_path / "state",
         [],
-        {"engine.kind": "whisper", "whisper.model": str(WHISPER_COMMANDS)},
+        {"engine.kind": "whisper", "whisper.model": str(WHISPER_COMMANDS), **HTTP},
         pulse.environment,
         prefix=tracer(log),
     )

@@ -90,6 +90,10 @@ def test_no_token_is_known_where_there_is_none() -> None:
     assert not access(token="secret").knows(b"secre")
 
 
+def test_a_token_is_shown_nowhere() -> None:
+    assert "geheim" not in repr(access(token="geheim"))
+
+
 def test_names_are_those_of_loopback_the_address_and_the_settings() -> None:
     wanted = access(bind="[fd00::1]:80", token="t", allowed_hosts="box.local  Kitchen")
     assert wanted.hosts == {"localhost", "127.0.0.1", "[::1]", "[fd00::1]", "box.local", "kitchen"}

@@ -1,7 +1,7 @@
 """Who may ask: the address, the names it is called by, and the token. Pure, but for reading the token's file."""
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from voicebridge.domain.errors import SettingsError
@@ -20,7 +20,7 @@ class Access:
     address: Address
     hosts: frozenset[str]
     """Names in a Host header that are answered, in lower case and without ports; IPv6 addresses in brackets."""
-    token: bytes = b""
+    token: bytes = field(default=b"", repr=False)
     """Empty: nobody may change anything."""
 
     def knows(self, token: bytes) -> bool:

@@ -46,6 +46,7 @@ def address(pulse: PulseServer, tmp_path: Path) -> Iterator[str]:
         "engine.kind": "sphinx",
         "store.retain_audio": "forever",
         "health.interval_seconds": "1",
+        "http.enabled": "true",
         "http.bind": f"127.0.0.1:{port}",
         "http.token": TOKEN,
         "audio.retry_max_seconds": "0.5",
@@ -55,9 +56,9 @@ def address(pulse: PulseServer, tmp_path: Path) -> Iterator[str]:
         daemon.wait_until_hearing()
         wait_until_served(port)
         yield f"http://127.0.0.1:{port}/"
-        assert daemon.stop() == 0
     finally:
-        daemon.process.kill()
+        status = daemon.stop()
+    assert status == 0
 
 
 def test_what_is_spoken_appears_and_a_microphone_that_is_taken_away_is_told(

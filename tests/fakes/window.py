@@ -148,6 +148,10 @@ class FakeFeed:
             :limit
         ]
 
+    def newest(self) -> int:
+        self.store._wait()
+        return max((one["settled_sequence"] or 0 for one in self.store.held), default=0)
+
     def settle(self, *numbers: int, **changed: Any) -> None:
         """Commit these utterances, and announce them."""
         for number in numbers:

@@ -125,6 +125,13 @@ class Archive:
             records = settled_after(db, sequence, limit)
         return [(record.settled_sequence or 0, utterance_json(record, words=False)) for record in records]
 
+    def newest_settled(self) -> int:
+        """Return the number of the utterance that was settled last, 0 when none was. Raises StoreError."""
+        from voicebridge.store.pages import newest_settled
+
+        with self._reading() as db:
+            return newest_settled(db)
+
     def close(self) -> None:
         """Let go of the database."""
         with self._lock:
@@ -173,6 +180,10 @@ class Stream:
     def since(self, settled_sequence: int, limit: int) -> Sequence[tuple[int, Json]]:
         """Return utterances settled after that number, from the store. Raises StoreError."""
         return self.archive.settled_after(settled_sequence, limit)
+
+    def newest(self) -> int:
+        """Return the number of the utterance that was settled last. Raises StoreError."""
+        return self.archive.newest_settled()
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,10 @@ class Feed(Protocol):
         """Return utterances settled after that number, with their numbers, from the store: to resume a feed."""
         ...
 
+    def newest(self) -> int:
+        """Return the number of the utterance that was settled last, 0 when none was: where a feed begins."""
+        ...
+
 
 class Reader(Protocol):
     """One subscriber's bounded queue; its oldest entries go when it does not take them, and are counted."""

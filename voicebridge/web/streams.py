@@ -13,7 +13,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from voicebridge.domain.window import Json, Reader, UtteranceQuery, Window
+from voicebridge.domain.window import Json, Reader, Window
 from voicebridge.web.counters import Counters
 from voicebridge.web.problems import ProblemError, encoded
 from voicebridge.web.readiness import summary
@@ -30,8 +30,6 @@ BEAT_TICKS = 25
 QUEUE_FRAMES = 256
 """Events that may wait for one reader."""
 PAGE = 100
-NEWEST = 50
-"""Utterances among which the one that was settled last is looked for."""
 RESUME_EVENTS = 1000
 """Events from the store in one connection; whoever lacks more is given them in the next one."""
 RETRY_MS = 2000
@@ -151,11 +149,9 @@ class Streams:
         async with self._locating:
             if self._latest is None:
                 try:
-                    page = await self._reads.run(partial(self._window.store.utterances, UtteranceQuery(limit=NEWEST)))
+                    self._latest = await self._reads.run(self._window.feed.newest)
                 except ProblemError:
                     return None
-                settled = [number for record in page if (number := record["settled_sequence"]) is not None]
-                self._latest = max(settled, default=None if page else 0)
             return self._latest
 
     async def _missed(self, stream: Stream, last_sequence: int) -> AsyncIterator[bytes]:

@@ -35,10 +35,6 @@ class Metering:
         """Return the metrics in Prometheus' text format."""
         return self._renderer().metrics()
 
-    def render(self, accept: str) -> tuple[bytes, str]:
-        """Return the metrics in the format that an Accept header prefers, and their content type."""
-        return self._renderer().render(accept)
-
     def status(self) -> Mapping[str, Any]:
         """Return the status of now as a mapping."""
         return asdict(self._read_status())

@@ -12,7 +12,7 @@ from voicebridge_bench.footprint import Footprint
 from voicebridge_bench.live_room import with_pauses
 from voicebridge_bench.models import WHISPER_COMMANDS
 from voicebridge_bench.overhead import in_silence
-from voicebridge_bench.rush import Load, Rush, under_load
+from voicebridge_bench.rush import Lag, Load, Rush, under_load
 from voicebridge_bench.speech_corpus import commands
 
 PIECES = 8
@@ -65,7 +65,7 @@ def _silence_lines(ways: list[Footprint]) -> list[str]:
 
 
 def _crowd_lines(load: Load) -> list[str]:
-    crowd, alone, crowded = load.crowd, load.alone, load.crowded
+    crowd = load.crowd
     statuses = ", ".join(f"{count} with {status}" for status, count in sorted(crowd.statuses.items()))
     rows = {
         "requests": f"{crowd.requests / crowd.seconds:.0f} a second for {crowd.seconds:.0f} s: {statuses}",
@@ -74,10 +74,14 @@ def _crowd_lines(load: Load) -> list[str]:
         "events": f"{crowd.events}; the fewest transcripts of one reader: {crowd.fewest_utterances}",
         "samples lost": f"{load.gap_samples} in {load.gaps} gaps, {load.missing_samples} missing",
         "latest block": f"{load.latest_block_ms:.0f} ms after its time",
-        "lag alone": f"p50 {alone.p50_ms:.0f}, p99 {alone.p99_ms:.0f}, max {alone.max_ms:.0f} ms",
-        "lag crowded": f"p50 {crowded.p50_ms:.0f}, p99 {crowded.p99_ms:.0f}, max {crowded.max_ms:.0f} ms",
+        "lag alone": _lag(load.alone),
+        "lag crowded": _lag(load.crowded),
         "ratio of p99": f"{load.lag_ratio:.2f}",
         "one core": f"{load.cpu_alone_percent:.1f} % alone, {load.cpu_crowded_percent:.1f} % crowded",
         "resident MB": f"{load.rss_alone_mb:.0f} before, {load.rss_top_mb:.0f} at most, {load.rss_end_mb:.0f} after",
     }
     return [*(f"{name:16}{told}" for name, told in rows.items()), "passed" if load.passed else "FAILED"]
+
+
+def _lag(lag: Lag) -> str:
+    return f"mean {lag.mean_ms:.1f}, p50 {lag.p50_ms:.0f}, p99 {lag.p99_ms:.0f}, max {lag.max_ms:.0f} ms"

@@ -84,6 +84,7 @@ def test_a_reader_is_given_what_is_settled_with_its_number(seen: Open) -> None:
     assert [(number, record["utterance_id"]) for number, record in resumed] == [
         (second["sequence"], second["utterance_id"])
     ]
+    assert seen.window.feed.newest() == second["sequence"]
     reader.close()
     assert seen.opened.counters() == {"feed_dropped": 0, "feed_readers": 0}
 

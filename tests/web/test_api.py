@@ -216,6 +216,16 @@ def test_while_the_store_is_stuck_the_rest_answers_and_those_who_wait_are_bounde
         assert sorted(answers) == [200] * 32 + [503] * 8
 
 
+def test_a_stop_does_not_wait_for_a_store_that_is_stuck(caplog: pytest.LogCaptureFixture) -> None:
+    daemon = FakeDaemon()
+    daemon.store.gate = threading.Event()
+    with served(daemon) as server, server.connect() as connection:
+        connection.sendall(b"GET /api/utterances HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        server.ask("/healthz")
+    assert caplog.records == []
+    daemon.store.gate.set()
+
+
 def test_a_fault_of_ours_is_told_without_its_details(caplog: pytest.LogCaptureFixture) -> None:
     with served() as server:
         server.daemon.store.error = RuntimeError("secret")

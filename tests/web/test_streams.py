@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.window import FakeDaemon, reason, utterance
-from tests.web.serving import SECONDS, EventReader, served
+from tests.web.serving import SECONDS, EventReader, everything_from, served
 from voicebridge.domain.errors import StoreBusyError
 from voicebridge.web.connection import TAKE_SECONDS
 from voicebridge.web.streams import BEAT, PAGE, QUEUE_FRAMES, RESUME_EVENTS, Stream, frame_of
@@ -244,6 +244,21 @@ def test_a_fault_of_ours_ends_the_streams_and_the_next_ones_work(caplog: pytest.
             assert reader.next("level")["data"]["level"] == 123
         assert server.counters.failures == 1
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+def test_a_stop_does_not_wait_for_a_reader_that_does_not_read(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as lazy:
+        with served() as server:
+            lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            lazy.settimeout(SECONDS)
+            lazy.connect(("127.0.0.1", server.port))
+            lazy.sendall(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert lazy.recv(4) == b"HTTP"
+            for number in range(50):
+                server.daemon.feed.settle(number + 1, text="word " * 4000)
+                server.ask("/healthz")
+        everything_from(lazy)  # closed, in whatever way
+    assert caplog.records == []
 
 
 def test_a_stop_ends_the_streams() -> None:

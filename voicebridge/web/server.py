@@ -23,8 +23,12 @@ MAX_HELD_BYTES = 16_000_000
 """Of answers that their readers have not taken yet, all together; the largest are dropped."""
 TICKS = 10
 """What uvicorn counts in a second: its ticks are a tenth of one, which is ten wake-ups for nothing."""
+FLUSH_SECONDS = 0.5
+"""How long readers may take what is held for them when it stops."""
 STOP_SECONDS = 1
-"""How long answers that are under way are waited for when it stops."""
+"""How long requests that are under way are waited for then."""
+UVICORN = "uvicorn.error"
+"""Uvicorn's logger of everything but requests."""
 
 
 class Server(uvicorn.Server):
@@ -60,6 +64,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept."""
+        # What it says of its own life is said by us; of requests that are no HTTP it would write a line for each.
+        logging.getLogger(UVICORN).setLevel(logging.ERROR)
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         await super().startup(sockets)
 
@@ -76,18 +82,36 @@ class Server(uvicorn.Server):
         """Give a sign of life, and look at every connection."""
         self._sign()
         now = self._bounds.clock()
-        connections = [one for one in self.server_state.connections if isinstance(one, Connection)]
+        connections = self._connections()
         for connection in connections:
             connection.look(now)
         drop_largest(connections, MAX_HELD_BYTES)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End every stream, then the connections; who does not take its answer is not waited for."""
+        """End every stream, then the connections; who does not take its answer is not waited for long."""
+        for server in self.servers:
+            server.close()
         self._application.streams.close_all()
-        await super().shutdown(sockets)
-        for connection in list(self.server_state.connections):
+        deadline = self._loop_time() + FLUSH_SECONDS
+        while (held := self._holding()) and self._loop_time() < deadline:
+            await asyncio.sleep(FLUSH_SECONDS / 10)
+        for connection in held:
             connection.transport.abort()
+        # What it says of requests that it cancels now (a store that is stuck) is no fault.
+        logging.getLogger(UVICORN).setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
+
+    def _holding(self) -> list[Connection]:
+        """Return the connections whose readers have not taken everything."""
+        return [one for one in self._connections() if one.held_bytes]
+
+    def _connections(self) -> list[Connection]:
+        return [one for one in self.server_state.connections if isinstance(one, Connection)]
+
+    @staticmethod
+    def _loop_time() -> float:
+        return asyncio.get_running_loop().time()
 
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
@@ -112,6 +136,4 @@ def server(
     window: Window, access: Access, settings: HttpSettings, counters: Counters, sign: Callable[[], None]
 ) -> Server:
     """Return a server that is ready to run."""
-    # What it says of its own life is said by us; of requests that are no HTTP it would write a line for each.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     return Server(build(window, access, settings, counters), settings, sign)

@@ -138,7 +138,15 @@ def test_times_are_those_of_the_viewer(page: Page, api: FakeApi) -> None:
 
 def test_the_figures_are_those_of_the_status(page: Page) -> None:
     told = page.text("#figures")
-    for figure in ("2 d 3 h", "USB Conference Microphone", "whisper small", "4,127", "430 ms", "p95 1.2 s", "3 (41 s)"):
+    for figure in (
+        "15 h 12 min",
+        "USB Conference Microphone",
+        "whisper small",
+        "1,127",
+        "430 ms",
+        "p95 1.2 s",
+        "2 (4.2 s)",
+    ):
         assert figure in told
 
 

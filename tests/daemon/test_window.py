@@ -1,7 +1,10 @@
 """The window onto a daemon of real threads, on a real store."""
 
+import threading
 import time
+import wave
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ from voicebridge.daemon.feed import READER_ENTRIES, FeedReader, FeedThread, entr
 from voicebridge.daemon.mute import Mute
 from voicebridge.daemon.watch import Watch
 from voicebridge.daemon.watchdog import Watchdog
-from voicebridge.daemon.window import Handles, OpenWindow, open_window
+from voicebridge.daemon.window import IDLE_CONNECTIONS, Handles, OpenWindow, open_window
 from voicebridge.domain.audio import Gap, GapReason, Span
 from voicebridge.domain.errors import ControlError, StoreError
 from voicebridge.domain.events import (
@@ -40,6 +43,8 @@ from voicebridge.domain.events import (
 )
 from voicebridge.domain.window import UtteranceQuery
 from voicebridge.pipeline.events import EventStream
+from voicebridge.store.checkpoints import CheckpointLog, Row
+from voicebridge.store.retention import Retention
 
 
 class Open:
@@ -225,3 +230,44 @@ def test_each_event_is_told_in_plain_data(event: Event, expected: dict[str, Any]
 
 def test_what_is_of_no_use_to_others_is_left_out() -> None:
     assert entry_of(SettingsReloaded((), ())) is None
+
+
+def test_kept_audio_is_given_as_wav_until_it_is_deleted(seen: Open, tmp_path: Path) -> None:
+    seen.life.plan.notebook.kept.retention = Retention(keeps=True)
+    seen.life.start()
+    seen.life.follow_until(UtteranceSettled)
+    store = seen.window.store
+    told, heard = store.utterance(1), store.audio(1)
+    assert told is not None
+    assert told["audio_kept"]
+    assert heard is not None
+    with wave.open(BytesIO(heard)) as audio:
+        assert (audio.getframerate(), audio.getnchannels(), audio.getsampwidth()) == (16_000, 1, 2)
+        assert audio.getnframes() == told["end_sample"] - told["start_sample"]
+    for path in (tmp_path / "audio").iterdir():
+        path.unlink()
+    assert store.audio(1) is None
+
+
+def test_checkpoints_of_a_time_come_from_the_store(seen: Open, tmp_path: Path) -> None:
+    notebook = seen.life.plan.notebook
+    log = CheckpointLog(notebook.db, tmp_path, 1000)
+    for at in (1.0, 2.0, 3.0):
+        log.add(Row(notebook.session_id, at, "hearing", 1.0, 0.0, None, None, None, {"at": at}))
+    assert seen.window.store.checkpoints(2.0, 9.0, 10) == [{"at": 2.0}, {"at": 3.0}]
+
+
+def test_no_more_connections_are_kept_than_a_few(seen: Open) -> None:
+    ready, done = threading.Barrier(8, timeout=SECONDS), list[int]()
+
+    def ask() -> None:
+        ready.wait()
+        done.append(len(seen.window.store.utterances(UtteranceQuery())))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert done == [0] * 8
+    assert len(seen.opened.archive._idle) <= IDLE_CONNECTIONS

@@ -1,6 +1,8 @@
 """Makes the table of docs/health.md out of the rules.
 
     python -m voicebridge.health.table        # in the repository: writes the file anew
+
+The table stands between markers; the rest of the document is written by hand.
 """
 
 from pathlib import Path

@@ -129,7 +129,7 @@ def _live() -> Described:
             "name": "Last-Event-ID",
             "in": "header",
             "description": "Begin with what was settled after this event.",
-            "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+            "schema": {"type": "string", "pattern": "^[0-9]{0,18}$"},
         },
     )
     mute = _operation("Zero the samples from now on, or no longer.", {"200": _json("Done.", "Muted")})
@@ -145,7 +145,7 @@ def _live() -> Described:
             "Server-sent events, without end: utterances as they are settled (their ids are what to resume after), "
             "what was heard and waits, speech, state, level (at most 5 a second), gaps and more. Heartbeats are "
             "comments.",
-            {"200": _content("Events until the connection ends.", EVENT_TYPE, {"type": "string"})},
+            {"200": _content("Events until the connection ends; of each:", EVENT_TYPE, _ref("Event"))},
             resume,
             {"503": "Too many others are reading along."},
         ),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from voicebridge.domain.utterance import EndReason, Status
+from voicebridge.web.events import KINDS
 
 _NUMBER = {"type": "number"}
 _WHOLE = {"type": "integer"}
@@ -83,6 +84,12 @@ SCHEMAS: dict[str, Any] = {
             "sessions": _list(_object({"id": _WHOLE, "started_at": _NUMBER, "ended_at": _maybe(_NUMBER)})),
             "events": _list(_object({"at": _NUMBER, "kind": _TEXT, "detail": _maybe(_TEXT)})),
         }
+    ),
+    "Event": _object(
+        {"data": {"type": "string", "contentMediaType": "application/json", "description": "JSON with a `type`."}},
+        event={"enum": list(KINDS)},
+        id={"type": "string", "pattern": "^[0-9]+$"},
+        retry=_WHOLE,
     ),
     "Muted": {**_object({"muted": _FLAG}), "additionalProperties": False},
 }

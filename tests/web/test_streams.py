@@ -50,6 +50,13 @@ def test_the_id_may_stand_in_the_address() -> None:
             assert ids(reader, 1) == [3]
 
 
+def test_the_header_counts_before_the_address_that_a_browser_began_with() -> None:
+    with served() as server:
+        server.daemon.feed.settle(1, 2, 3)
+        with EventReader(server, "/api/events?last_event_id=0", **{"Last-Event-ID": "2"}) as reader:
+            assert ids(reader, 1) == [3]
+
+
 def test_what_is_both_in_the_store_and_in_the_queue_comes_once() -> None:
     stream = asyncio.run(_made())
     for number in (5, 6, 7):

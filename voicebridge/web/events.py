@@ -30,9 +30,9 @@ class Events:
         """Tell what happens until the client goes away."""
         given = parameters(request, frozenset({"types", "last_event_id"}))
         kinds = frozenset(given.choices("types", KINDS))
-        last = given.whole("last_event_id", 0, MAX_ID)
-        if last is None:
-            last = _sequence_in(request.headers.get("last-event-id", ""))
+        asked, seen = given.whole("last_event_id", 0, MAX_ID), _sequence_in(request.headers.get("last-event-id", ""))
+        # The header is newer: a browser comes back with it to the address that it began with.
+        last = asked if seen is None else seen
         if request.method == "HEAD":
             return Response(headers=HEADERS, media_type=EVENT_TYPE)
         return _Telling(self._streams, self._streams.open(kinds), last)

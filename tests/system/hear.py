@@ -1,9 +1,9 @@
 """Hears through a real microphone until its standard input ends; run by tests as a process of its own.
 
-Arguments: the audio settings as JSON (with those of capture under ``capture``), a file for what was heard (raw int16),
-and, if devices are to be listed before the microphone is opened, ``list``: it then waits for a line of standard input in
-between. Tells what happens in JSON lines, and its report for every line of standard input. PortAudio reads ALSA's
-configuration inside the process, so every microphone of the tests needs its own.
+Arguments: the audio settings as JSON (with those of capture under ``capture``), a file for what was heard (raw
+int16), and, if devices are to be listed before the microphone is opened, ``list``: it then waits for a line of standard
+input in between. Tells what happens in JSON lines, and its report for every line of standard input. PortAudio reads
+ALSA's configuration inside the process, so every microphone of the tests needs its own.
 """
 
 import dataclasses

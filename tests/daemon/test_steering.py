@@ -212,9 +212,14 @@ def test_where_there_is_a_terminal_its_loss_is_an_orderly_stop(tmp_path: Path) -
 
 
 def test_a_session_whose_settings_cannot_be_read_again_has_no_control_thread(tmp_path: Path) -> None:
-    session = Session(tmp_path, spoken(1), FakeEngine())
+    session = Session(tmp_path, spoken(1, endless=True), FakeEngine())
     threads: list[str] = []
-    session.on_event = lambda _: threads.extend(thread.name for thread in threading.enumerate())
+
+    def look(_: Event) -> None:
+        threads.extend(thread.name for thread in threading.enumerate())
+        session.stop()
+
+    session.on_event = look
     session.hear()
     assert "listener" in threads
     assert "control" not in threads

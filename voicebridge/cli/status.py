@@ -11,6 +11,7 @@ import click
 
 from voicebridge.cli.asking import service_instead
 from voicebridge.cli.invocation import Invocation
+from voicebridge.cli.service_state import for_reading
 from voicebridge.daemon.control_client import Client
 from voicebridge.domain.errors import ControlError, ExitCode
 from voicebridge.domain.text import printable
@@ -64,9 +65,12 @@ def _look(invocation: Invocation) -> Seen:
             who = client.greeting
             status = _understood(client.ask("status")["status"], who.version)
             return Seen(who.state_dir, f"process {who.pid}, the system's service", status, service=True)
-    state = paths.state_dir(invocation.settings)
+    invocation = for_reading(invocation)
+    state = invocation.meant.state
     running = holder(state)
     if running is None:
+        if invocation.meant.fault is not None:
+            raise invocation.meant.fault
         return Seen(state, None, None, service=False)
     status = _asked(running.pid, state) or _written(running.pid, state)
     return Seen(state, str(running), status, service=False)

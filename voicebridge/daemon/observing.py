@@ -84,4 +84,5 @@ def _pipeline(daemon: Daemon, now: float) -> Pipeline:
         commit_seconds=crew.writer.try_age_seconds(now),
         store_trouble=crew.writer.trouble or "",
         engine_error=str(crew.transcriber.engine_error or ""),
+        options_refused=str(crew.transcriber.options_refused or ""),
     )

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,6 +46,20 @@ EVENTS_HELD = 4096
 
 
 @dataclass(frozen=True, slots=True)
+class Around:
+    """What the process around a session does for it, and is told."""
+
+    housekeeping: Callable[[], None] = lambda: None
+    """Called by the health keeper every half minute."""
+    counters: Callable[[], Mapping[str, int]] = dict
+    """How often the bounds of its log were reached; for the status."""
+    on_steering: Callable[["Steering"], None] = lambda _: None
+    """Called with what can be steered, before the threads start."""
+    on_stopping: Callable[[str], None] = lambda _: None
+    """Called with the reason when an orderly stop begins."""
+
+
+@dataclass(frozen=True, slots=True)
 class Orders:
     """What to hear, with which settings, and where to keep it."""
 
@@ -56,13 +70,10 @@ class Orders:
     """Stop after so long; None goes on until the source ends or somebody stops it."""
     engine: Engine | None = None
     """Decode with this engine instead of the one that the settings name (for benches)."""
-    housekeeping: Callable[[], None] = lambda: None
-    """Called by the health keeper every half minute."""
     reread: Callable[[], Settings] | None = None
     """Reads the settings again as they were read at the start. Raises SettingsError. Where there is none, nothing can
     be steered: there is no control thread."""
-    on_steering: Callable[["Steering"], None] = lambda _: None
-    """Called with what can be steered, before the threads start."""
+    around: Around = Around()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,17 +193,21 @@ def _run(orders: Orders, plan: Plan, daemon: "Daemon", live: LiveSettings, on_ev
         _note(plan, daemon.crew.writer, event)
         on_event(event)
 
+    reporter.more_counters.append(orders.around.counters)
     steered = _steered(orders, plan, daemon, live, reporter)
     _tell_recovery(plan, daemon)
-    keeper = Keeper((*duties(watch, reporter), Duty(HOUSEKEEPING_SECONDS, orders.housekeeping)), time.monotonic)
+    keeper = Keeper((*duties(watch, reporter), Duty(HOUSEKEEPING_SECONDS, orders.around.housekeeping)), time.monotonic)
     daemon.start(keeper)
+    why = "a fault of its own"
     try:
         with steered:
             # Settings, store and capture supervisor run; whether a model is loaded and something is heard comes later.
             line.note(first := reporter.line())
             notify("READY=1", status(first))
             daemon.follow(announce, orders.seconds)
+        why = daemon.why_over
     finally:
+        orders.around.on_stopping(why)
         notify("STOPPING=1", extend_timeout(daemon.patience.total_seconds), status("Stopping"))
         try:
             daemon.stop(announce)
@@ -209,7 +224,7 @@ def _steered(
     from voicebridge.daemon.steering import steering
 
     steered = steering(daemon, plan, plan.ears.mute, live, reporter, orders.state)
-    orders.on_steering(steered)
+    orders.around.on_steering(steered)
     return steered.serving()
 
 

@@ -89,7 +89,7 @@ def steering(
     daemon.onlookers.append(Onlooker("control", lambda: control.last_sign_monotonic, vital=False))
     reporter.more_counters.append(control.counters.told)
     _connect(live, daemon, plan)
-    return Steering(mute, live, control, daemon.request_stop)
+    return Steering(mute, live, control, lambda: daemon.request_stop("its terminal has gone"))
 
 
 def reload(live: LiveSettings, send: Notify = notify) -> SettingsReloaded:

@@ -70,6 +70,8 @@ class Pipeline:
     """Age of the present try of a commit or spool write."""
     store_trouble: str = ""
     engine_error: str = ""
+    options_refused: str = ""
+    """Why the engine goes on with its old options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +287,10 @@ def _engine_failed(seen: Observation) -> Finding | None:
     return Finding(seen.pipeline.engine_error) if seen.pipeline.engine_error else None
 
 
+def _options_refused(seen: Observation) -> Finding | None:
+    return Finding(seen.pipeline.options_refused) if seen.pipeline.options_refused else None
+
+
 def _alarm(code: str) -> Callable[[Observation], Finding | None]:
     def look(seen: Observation) -> Finding | None:
         return Finding(seen.alarms[code]) if code in seen.alarms else None
@@ -319,6 +325,11 @@ RULES = (
     ),
     Rule("reserve_given_up", _alarm("reserve_given_up"), "Free space on the disk: there is no reserve any more."),
     Rule("engine_failed", _engine_failed, "What is heard is kept until an engine can be had: `voicebridge doctor`."),
+    Rule(
+        "options_refused",
+        _options_refused,
+        "The engine goes on with its old options; after a restart it could not. Correct the setting, and reload.",
+    ),
     Rule("muted", _muted, "`voicebridge unmute` ends it.", degrades=False),
 )
 """Every reason there is, the gravest first."""

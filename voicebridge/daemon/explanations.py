@@ -176,12 +176,13 @@ _LIFE = {
 _STORE = {
     messages.STORE_ALARM: Explanation(
         "The store refuses what it is given",
-        "Hearing and decoding go on; up to store.backlog_mb of audio wait in memory and are written when it is possible"
-        " again. Beyond that the oldest is a gap (backlog).",
+        "Hearing goes on. Where only the database is refused (locked, moved away), audio goes into the spool and is safe"
+        " there. Where the disk is, up to store.backlog_mb of it wait in memory and are written when that is possible"
+        " again; beyond that the oldest is a gap (backlog).",
         "Full: `df -h /var/lib/voicebridge`. Read-only: `findmnt -T /var/lib/voicebridge`, `dmesg`. Locked: end what"
         " uses the database. No restart is needed.",
     ),
-    messages.STORE_RECOVERED: Explanation("The store takes everything again", "What waited in memory is written."),
+    messages.STORE_RECOVERED: Explanation("The store takes everything again", "What waited is committed."),
     messages.DATABASE_SET_ASIDE: Explanation(
         "A damaged database was set aside, and a new one begun",
         "The damaged one is beside it, as voicebridge.db.corrupt-TIME. What was not decoded yet is in the spool and"

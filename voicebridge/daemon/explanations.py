@@ -177,8 +177,8 @@ _STORE = {
     messages.STORE_ALARM: Explanation(
         "The store refuses what it is given",
         "Hearing goes on. Where only the database is refused (locked, moved away), audio goes into the spool and is"
-        " safe there. Where the disk is, up to store.backlog_mb of it wait in memory and are written when that is possible"
-        " again; beyond that the oldest is a gap (backlog).",
+        " safe there. Where the disk is, up to store.backlog_mb of it wait in memory and are written when that is"
+        " possible again; beyond that the oldest is a gap (backlog).",
         "Full: `df -h /var/lib/voicebridge`. Read-only: `findmnt -T /var/lib/voicebridge`, `dmesg`. Locked: end what"
         " uses the database. No restart is needed.",
     ),

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicebridge.domain.errors import SettingsError
-from voicebridge.settings import paths
 
 if TYPE_CHECKING:
     from voicebridge.settings import Settings
@@ -33,8 +32,8 @@ class Invocation:
     overrides: tuple[str, ...] = field(default=())
     system_control: Path | None = None
     """Where the system's service listens; None for its usual place."""
-    service_state: Path = paths.SYSTEM_STATE
-    """The state directory of the system's service."""
+    system_state: Path | None = None
+    """The state directory of the system's service; None for its usual place."""
 
     @cached_property
     def loaded(self) -> "Loaded":
@@ -55,13 +54,20 @@ class Invocation:
 
         return self.loaded.origins["store.state_dir"] != DEFAULT or "STATE_DIRECTORY" in os.environ
 
+    @property
+    def service_state(self) -> Path:
+        """The state directory of the system's service."""
+        from voicebridge.settings import paths
+
+        return self.system_state or paths.SYSTEM_STATE
+
     @cached_property
     def meant(self) -> Meant:
         """Which state directory is meant, also where the settings have a mistake: a daemon that runs must be found.
 
         Raises SettingsError where there is no home directory either.
         """
-        from voicebridge.settings import Settings
+        from voicebridge.settings import Settings, paths
         from voicebridge.settings.layers import state_named
 
         try:

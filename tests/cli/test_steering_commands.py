@@ -105,10 +105,12 @@ def test_a_reload_takes_what_the_file_says_now(home: Home, config: Path) -> None
 def test_a_reload_of_a_bad_file_is_refused_and_it_goes_on(home: Home, config: Path) -> None:
     with serving(home, config) as process:
         config.write_text("[endpoint\n")
-        done = home.run("reload")
+        done = home.run("--config", config, "reload")  # with the same mistake, as systemd's reload has it
         assert done.returncode == ExitCode.SETTINGS
         assert f"{config}:1:" in done.stderr
         assert "The old settings stay in force." in done.stderr
+        assert status(home)["counters"]["reloads_refused"] == 1
+        wait_until(lambda: ("reload_refused",) in rows(home.state, "SELECT kind FROM events"), process)
         config.write_text("[endpoint]\nhangover_ms = 850\n")
         assert "endpoint.hangover_ms" in home.run("reload").stdout
         assert process.poll() is None

@@ -56,7 +56,7 @@ def test_a_database_that_another_process_locks_loses_nothing(service: Service, s
     service.restart()
     service.wait_hearing()
     pid, gaps, sound_gaps = service.pid, service.newest("gaps"), 0
-    seconds = 60 if figures.full else 30
+    seconds = 60 if figures.full else 20
     holder = service.box.popen("python3", "/srv/tools/hold_database.py", DATABASE, str(seconds), stdout=subprocess.PIPE)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"

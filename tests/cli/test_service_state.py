@@ -76,6 +76,11 @@ def give_to_nobody(state: Path) -> None:
         os.chown(path, NOBODY, NOBODY)
 
 
+def first_line(error: str) -> str:
+    """Return what was said first: when coverage is measured, it complains that another user cannot write its data."""
+    return error.partition("\n")[0]
+
+
 def of_root(state: Path) -> list[Path]:
     """List what in a state directory belongs to root."""
     return [path for path in (state, *state.rglob("*")) if path.stat().st_uid == 0]
@@ -112,10 +117,8 @@ def test_a_service_that_does_not_run_is_the_one_that_is_told_of(run: Run, servic
 )
 def test_what_changes_the_store_is_done_as_its_owner(run: Run, service: Path, command: list[str], said: str) -> None:
     done = run(*command)
-    assert (done.code, done.err) == (
-        ExitCode.OK,
-        f"With the state directory of the system's service, {service}, as the user nobody.\n",
-    )
+    assert done.code == ExitCode.OK
+    assert first_line(done.err) == f"With the state directory of the system's service, {service}, as the user nobody."
     assert said in done.out
     assert of_root(service) == []
 
@@ -150,7 +153,7 @@ def test_models_are_brought_as_the_owner_and_from_where_the_owner_can_read(
 
 def test_a_state_directory_that_was_named_is_written_as_its_owner_too(run: Run, service: Path) -> None:
     said = run("retry", "2", state=service)
-    assert said.err == f"As the user nobody, to whom {service} belongs.\n"
+    assert first_line(said.err) == f"As the user nobody, to whom {service} belongs."
     assert of_root(service) == []
 
 

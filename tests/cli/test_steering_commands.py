@@ -116,6 +116,15 @@ def test_a_reload_of_a_bad_file_is_refused_and_it_goes_on(home: Home, config: Pa
         assert process.poll() is None
 
 
+@pytest.fixture
+def hangup() -> Iterator[None]:
+    """SIGHUP as it is by default: a suite under nohup has it ignored, and every child would inherit that."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangup")
 def test_sighup_reads_the_settings_again(home: Home, config: Path) -> None:
     with serving(home, config, start_new_session=True) as process:
         process.send_signal(signal.SIGHUP)

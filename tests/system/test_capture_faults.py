@@ -164,7 +164,6 @@ def test_a_microphone_opened_at_a_stopped_sound_server_waits_for_it(pulse: Pulse
             assert (report["state"], report["call"], report["server"]) == ("starting", "open", "silent")
             assert report["stuck"] == ""
             recover(ears, pulse.thaw)
-            assert ears.stop()["error"] == ""
             assert the_gap(ears)["start"] == 0
     finally:
         pulse.thaw()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.sink import MemorySink
-from voicebridge.audio.capture import Capture, Continuity, Pace
+from voicebridge.audio.capture import LATE_BEGINNING_SECONDS, Capture, Continuity, Pace
 from voicebridge.audio.sleep_watch import Clocks
 from voicebridge.domain.audio import GapReason, Samples
 
@@ -48,6 +48,27 @@ def test_blocks_reach_the_sink() -> None:
     feed(capture_into(sink, clock), clock, 3)
     assert sink.audio().tolist() == [7] * 960
     assert sink.gaps == []
+
+
+def test_a_beginning_that_took_long_is_a_gap_before_the_first_block() -> None:
+    sink, clock = MemorySink(), Clock()
+    continuity = clock.continuity()
+    clock.now += LATE_BEGINNING_SECONDS
+    capture = capture_into(sink, clock, continuity)
+    feed(capture, clock, 3)
+    (gap,) = sink.gaps
+    assert (gap.span.start, gap.reason) == (0, GapReason.DEVICE_LOST)
+    assert gap.span.seconds == pytest.approx(LATE_BEGINNING_SECONDS, abs=0.001)
+    assert continuity.missing_until(clock.now) == (0, 0)
+
+
+def test_what_was_never_heard_is_missing_until_it_is_asked_for() -> None:
+    clock = Clock()
+    continuity = clock.continuity()
+    clock.now += 2.0
+    assert continuity.missing_until(clock.now) == (0, 0)
+    continuity.refused = True
+    assert continuity.missing_until(clock.now) == (0, 32_000)
 
 
 def test_an_overflow_becomes_a_gap_of_what_time_says_is_missing() -> None:

@@ -191,7 +191,7 @@ def test_a_device_that_cannot_be_opened_ends_the_start_and_leaves_the_sink_open(
     assert microphone.error() is not None
 
 
-def test_with_retry_a_device_that_is_not_there_yet_is_waited_for() -> None:
+def test_with_retry_a_device_that_is_not_there_yet_is_waited_for_and_missed() -> None:
     settings = AudioSettings(retry=True, retry_max_seconds=0.1)
     scene = Scene(DeskDevice([lost(), lost()]), settings)
     microphone = scene.started()
@@ -199,7 +199,8 @@ def test_with_retry_a_device_that_is_not_there_yet_is_waited_for() -> None:
     scene.reopened().deliver()
     assert scene.change()[0] is True
     microphone.stop()
-    assert scene.sink.gaps == []
+    (missed,) = scene.sink.gaps
+    assert (missed.span.start, missed.reason) == (0, GapReason.DEVICE_LOST)
 
 
 def test_a_lost_device_comes_back_with_a_gap_of_the_time_it_was_away() -> None:
@@ -326,7 +327,7 @@ def test_a_stop_while_the_device_delivers_is_no_gap_but_one_that_stalled_is(
     assert [gap.span.seconds for gap in scene.sink.gaps] == lost_seconds
 
 
-def test_a_device_that_never_came_has_no_sample_that_a_gap_could_follow() -> None:
+def test_a_device_that_never_came_is_a_gap_from_the_beginning_to_the_end() -> None:
     settings = AudioSettings(retry=True, retry_max_seconds=0.1)
     scene = Scene(DeskDevice([lost() for _ in range(1000)]), settings)
     microphone = scene.started()
@@ -334,7 +335,9 @@ def test_a_device_that_never_came_has_no_sample_that_a_gap_could_follow() -> Non
     scene.now += 60
     microphone.stop()
     scene.sink.wait_for_end()
-    assert scene.sink.gaps == []
+    (missed,) = scene.sink.gaps
+    assert (missed.span.start, missed.reason) == (0, GapReason.DEVICE_LOST)
+    assert missed.span.seconds == pytest.approx(60, abs=1)
 
 
 def test_a_fault_of_the_callback_ends_the_delivery_and_is_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -64,7 +64,7 @@ def test_a_blocked_standard_output_stalls_nothing(service: Service, speech: obje
         return {}
 
     try:
-        full = box.wait_until(lambda: status() if status().get("done", 0) >= 12 else None, "twelve utterances", 120)
+        full = box.wait_until(lambda: status() if status().get("done", 0) >= 8 else None, "eight utterances", 120)
         box.rest(figures.times(10, 60))
         after = status()
         heard, passed_seconds = (after[key] - full[key] for key in ("heard_seconds", "written_at"))

@@ -1,40 +1,15 @@
 """Descriptors and memory run out: a clear death or a clear alarm, a restart, nothing lost."""
 
-import re
 import time
 
 from tests.box.figures import Figures
-from tests.box.service import Service
+from tests.box.service import DROP_INS, UNIT, Service
+from tests.box.sound import SPEECH, Sound
 
 SETTLE_SECONDS = 60.0
-NAMES = {"--nofile": "Max open files", "--as": "Max address space"}
-"""What the kernel calls them in /proc/PID/limits."""
-
-
-def _starve(service: Service, figures: Figures, what: str, limit: str) -> None:
-    """Set a soft limit of the running process to what it uses, see what happens, and lift it again."""
-    box, cursor, pid = service.box, service.box.cursor(), service.pid
-    service.wait_announced(1, cursor)
-    # As the service's own user: this machine may lack the capability for others.
-    prlimit = ["runuser", "--user", "voicebridge", "--", "prlimit", f"--pid={pid}"]
-    kind = limit.split("=", maxsplit=1)[0]
-    table = box.run("cat", f"/proc/{pid}/limits").stdout
-    hard = re.findall(rf"^{NAMES[kind]}\s+\S+\s+(\S+)", table, re.MULTILINE)[0]
-    box.run(*prlimit, f"{limit}:{hard}")
-    began = time.monotonic()
-    told = box.wait_until(
-        lambda: _trouble(service) or ("" if service.pid == pid else "a restart"), "alarm or death", 90
-    )
-    took = time.monotonic() - began
-    box.rest(5)
-    if service.pid == pid:
-        box.run(*prlimit, f"{kind}={hard}:{hard}")
-    healed = _healed(service, SETTLE_SECONDS)
-    lost = service.lost(cursor)
-    end = f"{'well' if healed else 'NOT well'} by itself afterwards, {len(lost)} lost"
-    figures.note(what, 1, f"after {took:.1f} s: {told}; {end}", "clear, well again, 0 lost", healed and not lost)
-    assert healed
-    assert not lost
+ENOUGH_DESCRIPTORS = 1024
+TIGHT = 0.85
+"""Share of what a healthy process has mapped."""
 
 
 def _trouble(service: Service) -> str:
@@ -52,13 +27,56 @@ def _healed(service: Service, seconds: float) -> bool:
 
 
 def test_descriptors_that_run_out_lose_nothing(service: Service, speech: object, figures: Figures) -> None:
-    open_now = len(service.box.run("ls", f"/proc/{service.pid}/fd").stdout.split())
-    _starve(service, figures, "descriptors exhausted", f"--nofile={open_now}")
+    """With none left the watchdog's ping has no socket either: then it is a death and a restart, else an alarm."""
+    box, cursor, pid = service.box, service.box.cursor(), service.pid
+    service.wait_announced(1, cursor)
+    open_now = len(box.run("ls", f"/proc/{pid}/fd").stdout.split())
+    box.run(*_prlimit(pid), f"--nofile={open_now}:")
+    began = time.monotonic()
+    told = box.wait_until(
+        lambda: _trouble(service) or ("" if service.pid == pid else "a restart"), "alarm or death", 60
+    )
+    took = time.monotonic() - began
+    box.rest(5)
+    if service.pid == pid:
+        box.run(*_prlimit(pid), f"--nofile={ENOUGH_DESCRIPTORS}:")
+    _judge(service, figures, "descriptors exhausted", f"after {took:.1f} s: {told}", cursor)
 
 
-def test_memory_that_runs_out_loses_nothing(service: Service, speech: object, figures: Figures) -> None:
-    used = int(service.box.run("ps", "-o", "vsz=", "-p", str(service.pid)).stdout) * 1024
-    _starve(service, figures, "memory limit hit (RLIMIT_AS)", f"--as={used}")
+def test_memory_that_runs_out_loses_nothing(service: Service, sound: Sound, figures: Figures) -> None:
+    """Under a limit at which the service can hear and not load its model; it is lifted while the process runs."""
+    box, cursor, before = service.box, service.box.cursor(), service.newest("utterances")
+    mapped = int(box.run("ps", "-o", "vsz=", "-p", str(service.pid)).stdout) * 1024
+    service.set(engine__load_retry_seconds="2")
+    service.drop_in("memory", f"[Service]\nLimitAS={int(mapped * TIGHT)}:infinity\n")
+    box.systemctl("restart", UNIT, check=False)
+    began = time.monotonic()
+    told = box.wait_until(lambda: _trouble(service) or (service.restarts and "restarts"), "alarm or death", 60)
+    took = time.monotonic() - began
+    sound.loop(SPEECH)
+    box.rest(10)
+    pid = service.pid
+    box.run("rm", "-rf", DROP_INS)
+    box.systemctl("daemon-reload")
+    if pid:
+        box.run(*_prlimit(pid), "--as=unlimited:", check=False)  # it may be gone by now
+    _judge(service, figures, "memory limit hit (RLIMIT_AS)", f"after {took:.1f} s: {told}", cursor)
+    assert service.newest("utterances") > before
+
+
+def _prlimit(pid: int) -> list[str]:
+    """Change soft limits as the service's own user: this machine may lack the capability to do so for others."""
+    return ["runuser", "--user", "voicebridge", "--", "prlimit", f"--pid={pid}"]
+
+
+def _judge(service: Service, figures: Figures, fault: str, told: str, cursor: str) -> None:
+    """Note whether it transcribes again by itself, and what of the announced is missing."""
+    healed = _healed(service, SETTLE_SECONDS)
+    lost = service.lost(cursor)
+    end = f"{'well' if healed else 'NOT well'} by itself afterwards, {len(lost)} lost"
+    figures.note(fault, 1, f"{told}; {end}", "clear, well again, 0 lost", healed and not lost)
+    assert healed
+    assert not lost
 
 
 def test_a_start_without_enough_memory_does_not_end_the_service_for_ever(service: Service, figures: Figures) -> None:

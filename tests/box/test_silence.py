@@ -44,7 +44,7 @@ def test_a_microphone_that_delivers_zeros_is_told_and_not_restarted(service: Ser
     status = service.wait_status(
         lambda status: any(reason["code"] == "digital_silence" for reason in status["reasons"]), "the reason", 20
     )
-    service.box.rest(figures.times(25, 120))
+    service.box.rest(figures.times(15, 120))
     after = service.status()
     same = service.pid == pid and after["watchdog"]["withheld"] == 0 and not service.gaps_after(gaps)
     told = f"state {status['state']}, {after['watchdog']['withheld']} pings withheld"

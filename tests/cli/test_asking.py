@@ -303,6 +303,70 @@ def test_a_socket_of_another_state_directory_is_passed_over(run: Run, own_state:
     assert not elsewhere.mute.muted
 
 
+# ---- settings with a mistake
+
+
+@pytest.fixture
+def mistake(tmp_path: Path) -> Path:
+    """A settings file that has been broken since the daemon was started; to be asked for after ``run``."""
+    config = tmp_path / "voicebridge.toml"
+    config.write_text("[endpoint\n")
+    return config
+
+
+def test_a_mistake_in_the_settings_keeps_nobody_from_steering_a_service(run: Run, service: Room, mistake: Path) -> None:
+    assert run("mute").code == ExitCode.OK
+    assert service.mute.muted
+    assert run("status").lines[0] == "     state  hearing, muted"
+    assert run("unmute").code == ExitCode.OK
+
+
+def test_a_reload_with_a_mistake_is_refused_by_the_daemon(run: Run, service: Room, mistake: Path) -> None:
+    service.outcome = SettingsReloaded((), (), refused=f"{mistake}:1: is not TOML.")
+    said = run("reload")
+    assert said.code == ExitCode.SETTINGS
+    assert said.err == f"reload: {mistake}:1: is not TOML. The old settings stay in force.\n"
+
+
+def test_a_daemon_of_ones_own_is_told_in_spite_of_a_mistake(
+    run: Run, service: Room, own_state: Path, mistake: Path
+) -> None:
+    with room_on(own_state / "control", own_state) as own, StateLock(own_state):
+        assert run("mute").code == ExitCode.OK
+        assert own.mute.muted
+    assert not service.mute.muted
+
+
+def test_the_state_directory_is_known_by_what_is_right_beside_the_mistake(
+    run: Run, service: Room, mistake: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "named"
+    mistake.write_text(f"[store]\nstate_dir = '{state}'\n[vad]\nmode = 'telepathy'\n")
+    with room_on(state / "control", state) as named, StateLock(state):
+        assert run("mute").code == ExitCode.OK
+        assert named.mute.muted
+    assert run("mute").code == ExitCode.SETTINGS  # the service is another daemon
+    assert not service.mute.muted
+
+
+def test_systemds_reload_reaches_the_daemon_whatever_the_settings_say(
+    run: Run, own_state: Path, mistake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "service" / "state"))
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "service"))
+    (tmp_path / "service").mkdir()
+    with room_on(tmp_path / "service" / "control", tmp_path / "elsewhere") as service:
+        assert run("mute").code == ExitCode.OK
+        assert service.mute.muted
+
+
+@pytest.mark.parametrize("name", ["status", "mute", "unmute", "reload"])
+def test_a_mistake_is_told_where_no_daemon_is_found(run: Run, mistake: Path, name: str) -> None:
+    said = run(name)
+    assert said.code == ExitCode.SETTINGS
+    assert f"{mistake}:1:" in said.err
+
+
 # ---- a state directory that may not be looked at
 
 

@@ -1,7 +1,9 @@
 """`voicebridge backup`, `restore`, and what `forget` says of copies."""
 
+import logging
 import os
 import pty
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,7 +14,10 @@ import pytest
 from tests.fakes.children import Home
 from tests.fakes.commands import Said, on_state
 from tests.fakes.states import FOR_EVER, State, state_in
-from voicebridge.domain.errors import ExitCode
+from voicebridge.cli.backup import logged_in_journal
+from voicebridge.cli.invocation import Invocation
+from voicebridge.daemon.messages import BACKUP_FAILED, BACKUP_MADE
+from voicebridge.domain.errors import ExitCode, StoreError
 from voicebridge.store.backup import backups_in
 from voicebridge.store.lock import StateLock
 
@@ -165,3 +170,53 @@ def test_copies_alone_can_be_deleted_and_are_asked_for(state: State, run: Run, h
     assert "Delete 0 utterances and 1 copy of the database or the audio for good?" in said.stderr
     assert run("forget", "--copies", "--yes", "99").code == ExitCode.OK
     assert run("forget", "--copies", "--yes", "99").code == ExitCode.FAILURE
+
+
+# ---- in the journal
+
+
+@pytest.fixture
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """journald's socket, as a unit of systemd finds it that has its standard error there."""
+    about = os.fstat(2)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{about.st_dev}:{about.st_ino}")
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as journald:
+        journald.bind(str(tmp_path / "socket"))
+        journald.settimeout(20)
+        yield journald
+
+
+def fields_of(entry: bytes) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in entry.decode().splitlines() if "=" in line)
+
+
+def invocation_in(folder: Path, text: str = "") -> Invocation:
+    config = folder / "voicebridge.toml"
+    config.write_text(text)
+    return Invocation(config)
+
+
+def test_a_backup_that_a_unit_makes_is_an_event_in_the_journal(tmp_path: Path, journal: socket.socket) -> None:
+    with logged_in_journal(invocation_in(tmp_path), tmp_path / "socket") as log_made:
+        log_made(tmp_path / "copy.db")
+    entry = fields_of(journal.recv(65_536))
+    assert (entry["MESSAGE_ID"], entry["VB_EVENT"]) == (BACKUP_MADE.message_id, "backup_made")
+    assert entry["VB_PATH"] == str(tmp_path / "copy.db")
+
+
+@pytest.mark.parametrize("text", ["", "[store\n"])
+def test_so_is_one_that_it_could_not_make(tmp_path: Path, journal: socket.socket, text: str) -> None:
+    with (
+        pytest.raises(StoreError, match=r"The disk is full\."),
+        logged_in_journal(invocation_in(tmp_path, text), tmp_path / "socket"),
+    ):
+        raise StoreError("The disk is full.")
+    entry = fields_of(journal.recv(65_536))
+    assert (entry["MESSAGE_ID"], entry["VB_DETAIL"]) == (BACKUP_FAILED.message_id, "The disk is full.")
+
+
+def test_what_a_person_makes_is_not_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+    with logged_in_journal(invocation_in(tmp_path), tmp_path / "nowhere") as log_made:
+        assert logging.getLogger("voicebridge").level == logging.NOTSET
+        log_made(tmp_path / "copy.db")

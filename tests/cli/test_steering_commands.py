@@ -35,7 +35,7 @@ def serving(home: Home, config: Path, **options: Any) -> Iterator["subprocess.Po
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.stderr is not None
-            process.stderr.read()
+            assert "Stopping: it was sent SIGTERM" in process.stderr.read()
             assert process.wait(60) == ExitCode.OK
 
 
@@ -57,6 +57,32 @@ def test_mute_is_in_force_at_once_and_after_a_restart_when_told_so(home: Home, c
         assert not (home.state / "muted").exists()
 
 
+def test_the_status_counts_what_was_done_at_each_bound(home: Home, config: Path) -> None:
+    with serving(home, config) as process:
+        wait_until(lambda: "commits_rescued" in status(home)["counters"], process)  # once the store has been tidied
+        found = status(home)["counters"]
+    assert found.keys() >= {
+        "audio_dropped_kept",
+        "reserve_given_up",
+        "anchors_put_off",
+        "announcements_dropped",
+        "audio_dropped_failed",
+        "audio_dropped_pending",
+        "control_bad_requests",
+        "control_orders_dropped",
+        "control_timed_out",
+        "control_turned_away",
+        "gaps_merged",
+        "loads_failed",
+        "log_dropped",
+        "log_suppressed",
+        "ring_overrun_samples",
+        "writer_given_up",
+        "writer_refused",
+        "writer_retries",
+    }
+
+
 def test_signals_mute_and_unmute(home: Home, config: Path) -> None:
     with serving(home, config) as process:
         process.send_signal(signal.SIGUSR1)
@@ -68,7 +94,7 @@ def test_signals_mute_and_unmute(home: Home, config: Path) -> None:
 def test_a_reload_takes_what_the_file_says_now(home: Home, config: Path) -> None:
     with serving(home, config):
         assert home.run("reload").stdout == "Nothing has changed.\n"
-        config.write_text("[endpoint]\nhangover_ms = 900\n[vad]\nmode = 'webrtc'\n[log]\nlevel = 'warning'\n")
+        config.write_text("[endpoint]\nhangover_ms = 900\n[vad]\nmode = 'webrtc'\n[log]\nlevel = 'debug'\n")
         done = home.run("reload")
         assert done.stdout.splitlines() == [
             "In force from now on: endpoint.hangover_ms, log.level.",
@@ -79,15 +105,26 @@ def test_a_reload_takes_what_the_file_says_now(home: Home, config: Path) -> None
 def test_a_reload_of_a_bad_file_is_refused_and_it_goes_on(home: Home, config: Path) -> None:
     with serving(home, config) as process:
         config.write_text("[endpoint\n")
-        done = home.run("reload")
+        done = home.run("--config", config, "reload")  # with the same mistake, as systemd's reload has it
         assert done.returncode == ExitCode.SETTINGS
         assert f"{config}:1:" in done.stderr
         assert "The old settings stay in force." in done.stderr
+        assert status(home)["counters"]["reloads_refused"] == 1
+        wait_until(lambda: ("reload_refused",) in rows(home.state, "SELECT kind FROM events"), process)
         config.write_text("[endpoint]\nhangover_ms = 850\n")
         assert "endpoint.hangover_ms" in home.run("reload").stdout
         assert process.poll() is None
 
 
+@pytest.fixture
+def hangup() -> Iterator[None]:
+    """SIGHUP as it is by default: a suite under nohup has it ignored, and every child would inherit that."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangup")
 def test_sighup_reads_the_settings_again(home: Home, config: Path) -> None:
     with serving(home, config, start_new_session=True) as process:
         process.send_signal(signal.SIGHUP)

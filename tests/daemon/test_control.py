@@ -293,6 +293,7 @@ def test_of_too_many_orders_the_newest_are_done(tmp_path: Path, room: Room) -> N
     idle = Control(room.control._desk, Door(None, ""))
     for number in range(3 * MAX_ORDERS):
         idle.post(lambda number=number: seen.append(number))  # type: ignore[misc]  # the default is what binds it
+    assert idle.counters.told()["control_orders_dropped"] == 2 * MAX_ORDERS
     idle.start()
     assert settled(lambda: len(seen) == MAX_ORDERS)
     idle.stop()

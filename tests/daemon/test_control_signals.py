@@ -13,8 +13,13 @@ from voicebridge.daemon.control_signals import NUMBERS, ControlSignals, has_cont
 
 @pytest.fixture
 def signals() -> Iterator[ControlSignals]:
-    with ControlSignals() as signals:
-        yield signals
+    # A suite under nohup has SIGHUP ignored, and it would stay so.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with ControlSignals() as signals:
+            yield signals
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_each_signal_calls_what_was_said_for_it(signals: ControlSignals) -> None:

@@ -13,7 +13,7 @@ from tests.daemon.life import Life, life
 from tests.fakes.detector import quiet
 from tests.fakes.engine import FakeEngine
 from tests.fakes.source import MemorySource
-from voicebridge.daemon.duties import StatusReporter, _stuck, check_deadlines, duties, process_began
+from voicebridge.daemon.duties import StatusReporter, _note_open_outage, _stuck, check_deadlines, duties, process_began
 from voicebridge.daemon.observing import COMMIT_DEADLINE_SECONDS, LOAD_DEADLINE_SECONDS
 from voicebridge.daemon.watch import Watch
 from voicebridge.daemon.watchdog import Watchdog
@@ -180,6 +180,19 @@ def test_status_and_purge_are_due_at_once_and_the_rest_at_intervals(silence: Lif
         duty.action()
     assert silence.daemon.crew.writer.drain(SECONDS)
     silence.stop()
+
+
+def test_an_outage_that_the_process_leaves_in_is_a_gap_up_to_there(silence: Life, tmp_path: Path) -> None:
+    silence.start()
+    later = Later()
+    _note_open_outage(silence.daemon, silence.plan, later())
+    later.seconds = 5.0
+    _note_open_outage(silence.daemon, silence.plan, later())
+    assert silence.daemon.crew.writer.drain(SECONDS)
+    silence.stop()
+    ((start, end, reason),) = rows(tmp_path, "SELECT start_sample, end_sample, reason FROM gaps")
+    assert (start, reason) == (0, "stalled")
+    assert end >= 5 * 16_000
 
 
 def test_the_start_of_the_process_is_known_to_a_few_milliseconds() -> None:

@@ -1,10 +1,12 @@
 """Logging on a terminal, in a pipe and in the journal."""
 
+import fcntl
 import logging
 import os
 import pty
 import re
 import socket
+import threading
 import time
 import uuid
 import warnings
@@ -226,6 +228,33 @@ def test_lost_entries_are_counted_and_told_when_it_works_again(place: Place) -> 
     assert first["PRIORITY"] == "4"
     assert second["MESSAGE"] == "heard again"
     assert log.dropped == 2
+
+
+def test_lost_entries_are_told_although_nothing_more_is_logged(place: Place) -> None:
+    log = place.log(format="plain", burst=10_000)
+    while not log.dropped:
+        logger.info("x" * 1000)
+    log.flush()
+    place.lines()
+    log.flush()
+    assert [line.split(": ", 1)[1] for line in place.lines()] == [
+        "1 log entries were lost: they could not be written without waiting"
+    ]
+    log.flush()
+    assert place.lines() == []
+    assert log.counters() == {"log_dropped": 1, "log_suppressed": 0}
+
+
+def test_a_line_waits_for_a_reader_that_is_late(place: Place) -> None:
+    log = place.log(format="plain", burst=10_000)
+    fcntl.fcntl(place.err, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(place.err, b"x" * 4096)
+    reader = threading.Timer(0.05, place.lines)
+    reader.start()
+    logger.info("heard")
+    reader.join()
+    assert place.lines()[0].endswith("heard")
+    assert log.dropped == 0
 
 
 def test_a_stopped_terminal_does_not_stop_a_thread(place: Place) -> None:

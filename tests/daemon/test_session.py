@@ -25,7 +25,7 @@ from tests.fakes.engine import FakeEngine
 from tests.fakes.source import MemorySource
 from tests.fakes.states import state_in
 from tests.fakes.utterances import NOON, noise
-from voicebridge.daemon.session import Orders, Outage, Started, hear
+from voicebridge.daemon.session import Around, Orders, Outage, Started, hear
 from voicebridge.domain.errors import AudioError, ExitCode, SpeechError, StoreBusyError
 from voicebridge.domain.events import (
     CaptureChanged,
@@ -114,6 +114,40 @@ def test_a_stop_is_orderly_and_says_that_the_source_had_not_ended(tmp_path: Path
     report = session.hear()
     assert (report.exit_code, report.ended) == (ExitCode.OK, False)
     assert rows(tmp_path, "SELECT ending FROM sessions") == [("clean",)]
+
+
+def reasons_of(session: Session) -> list[str]:
+    """Hear, and return why it stopped, as often as that was told."""
+    told: list[str] = []
+    session.orders = dataclasses.replace(session.orders, around=Around(on_stopping=told.append))
+    session.hear()
+    return told
+
+
+def test_a_stop_is_told_once_with_its_reason(tmp_path: Path) -> None:
+    session = Session(tmp_path, spoken(1, paced=True, endless=True), FakeEngine())
+    session.on_event = lambda event: session.stop() if isinstance(event, UtteranceSettled) else None
+    assert reasons_of(session) == ["it was asked to"]
+    assert reasons_of(Session(tmp_path, spoken(1), FakeEngine())) == ["its source has ended"]
+    broken = Session(tmp_path, spoken(1), FakeEngine(load_error=SpeechError("There is no model.")))
+    assert reasons_of(broken) == ["There is no model."]
+    short = Session(tmp_path, spoken(0, paced=True, endless=True), FakeEngine())
+    short.orders = dataclasses.replace(short.orders, seconds=0.05)
+    assert reasons_of(short) == ["its time is up"]
+
+
+def test_who_fails_in_following_it_is_the_reason_too(tmp_path: Path) -> None:
+    session = Session(tmp_path, spoken(1), FakeEngine())
+    told: list[str] = []
+    session.orders = dataclasses.replace(session.orders, around=Around(on_stopping=told.append))
+
+    def fail(_: Event) -> None:
+        raise ZeroDivisionError
+
+    session.on_event = fail
+    with pytest.raises(ZeroDivisionError):
+        session.hear()
+    assert told == ["a fault of its own"]
 
 
 def test_the_utterance_that_is_open_at_a_stop_is_stored(tmp_path: Path) -> None:

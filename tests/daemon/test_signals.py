@@ -14,7 +14,7 @@ def test_the_first_signal_asks_for_a_stop(number: signal.Signals) -> None:
     with StopSignals() as signals:
         signals.call_on_stop(lambda: asked.append(True))
         signal.raise_signal(number)
-        assert signals.received == 1
+        assert (signals.received, signals.name) == (1, number.name)
     assert asked == [True]
 
 

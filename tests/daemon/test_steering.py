@@ -17,10 +17,12 @@ from voicebridge.daemon.control import Door
 from voicebridge.daemon.control_client import Client
 from voicebridge.daemon.live import LiveSettings
 from voicebridge.daemon.mute import KEPT
+from voicebridge.daemon.session import Around
 from voicebridge.daemon.steering import Steering, door, reload
+from voicebridge.domain.errors import SpeechError
 from voicebridge.domain.events import Event, MuteChanged, SettingsReloaded, UtteranceSettled
-from voicebridge.domain.ports import Source
-from voicebridge.settings import EndpointSettings, GateSettings, Settings
+from voicebridge.domain.ports import Engine, Source
+from voicebridge.settings import EndpointSettings, GateSettings, Settings, WhisperSettings
 from voicebridge.settings.schema import CaptureSettings, ControlSettings
 
 
@@ -36,16 +38,17 @@ class TunableSource(MemorySource):
 class Steered:
     """A session that hears in a thread of its own, and what steers it."""
 
-    def __init__(self, state: Path, source: Source) -> None:
-        self.session = Session(state, source, FakeEngine(["one", "two", "three"]))
+    def __init__(self, state: Path, source: Source, engine: Engine) -> None:
+        self.session = Session(state, source, engine)
         self.wanted = SETTINGS
         self.steering: Steering | None = None
         self.path = state / "control"
-        self._ready = threading.Event()
         self._news = threading.Condition()
         self.session.on_event = self._note
         self.session.orders = replace(
-            self.session.orders, reread=lambda: self.wanted, on_steering=self._keep, housekeeping=self._ready.set
+            self.session.orders,
+            reread=lambda: self.wanted,
+            around=Around(on_steering=self._keep),
         )
         self.thread = threading.Thread(target=self.session.hear)
 
@@ -72,9 +75,9 @@ class Steered:
 
 
 @contextmanager
-def hearing(state: Path, source: Source) -> Iterator[Steered]:
+def hearing(state: Path, source: Source, engine: Engine | None = None) -> Iterator[Steered]:
     """Hear until the end of the block."""
-    steered = Steered(state, source)
+    steered = Steered(state, source, engine or FakeEngine(["one", "two", "three"]))
     steered.thread.start()
     try:
         steered.until(lambda events: any(type(event).__name__ == "EngineReady" for event in events))
@@ -179,6 +182,24 @@ def test_systemd_is_told_when_a_reload_begins_and_that_it_is_over() -> None:
     assert said == ["RELOADING", "MONOTONIC_USEC", "SettingsReloaded", "READY"]
 
 
+class Picky(FakeEngine):
+    """An engine that can use no other options."""
+
+    def apply(self, options: WhisperSettings) -> bool:
+        raise SpeechError(f"{options.language!r} is an unknown language.")
+
+
+def test_options_that_the_engine_refuses_are_in_the_status(tmp_path: Path) -> None:
+    source = MemorySource([], endless=True)
+    with hearing(tmp_path, source, Picky()) as steered, Client(steered.path, SECONDS) as client:
+        steered.wanted = SETTINGS.model_copy(update={"whisper": WhisperSettings(language="xx")})
+        client.ask("reload")
+        pause = threading.Event()
+        assert any(steered.parts().daemon.crew.transcriber.applied or pause.wait(0.01) for _ in range(1000))
+        reasons = client.ask("status")["status"]["reasons"]
+        assert ("options_refused", "'xx' is an unknown language.") in [(r["code"], r["sentence"]) for r in reasons]
+
+
 # ---- the control thread
 
 
@@ -212,9 +233,14 @@ def test_where_there_is_a_terminal_its_loss_is_an_orderly_stop(tmp_path: Path) -
 
 
 def test_a_session_whose_settings_cannot_be_read_again_has_no_control_thread(tmp_path: Path) -> None:
-    session = Session(tmp_path, spoken(1), FakeEngine())
+    session = Session(tmp_path, spoken(1, endless=True), FakeEngine())
     threads: list[str] = []
-    session.on_event = lambda _: threads.extend(thread.name for thread in threading.enumerate())
+
+    def look(_: Event) -> None:
+        threads.extend(thread.name for thread in threading.enumerate())
+        session.stop()
+
+    session.on_event = look
     session.hear()
     assert "transcriber" in threads
     assert "control" not in threads

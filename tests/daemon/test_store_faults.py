@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.daemon.hearing import SECONDS, spoken
+from tests.daemon.hearing import SECONDS, spoken, spooled
 from tests.daemon.life import life
 from tests.fakes.clocks import Clock
 from tests.fakes.engine import FakeEngine
@@ -104,6 +104,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
+def eventually(good: Callable[[], bool]) -> bool:
+    """Wait until it is so."""
+    pause = threading.Event()
+    return any(good() or pause.wait(0.01) for _ in range(int(SECONDS * 100)))
+
+
 def fill(disk: Path) -> Path:
     """Fill a disk to the last byte; return what is to be deleted again."""
     path = disk / f"filler-{len(list(disk.glob('filler-*')))}"
@@ -173,6 +179,8 @@ def test_a_database_that_another_process_holds_for_a_time_loses_nothing(tmp_path
             assert holder.stdout.readline() == "held\n"
             desk.hear(5)
             assert desk.in_trouble.wait(SECONDS)
+            # A kill would cost none of it.
+            assert eventually(lambda: len(spooled(tmp_path)) == 6 and desk.writer.queued_audio_bytes == 0)
             holder.communicate()
         assert desk.everything_is_there()
         assert desk.told == []

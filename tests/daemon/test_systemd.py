@@ -1,4 +1,5 @@
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -48,6 +49,19 @@ def test_a_manager_that_does_not_read_is_not_waited_for(tmp_path: Path) -> None:
         told = [notify("WATCHDOG=1", environ={"NOTIFY_SOCKET": address}) for _ in range(2000)]
     assert told[0]
     assert not told[-1]
+
+
+def test_a_ping_needs_no_new_descriptor(tmp_path: Path) -> None:
+    address = str(tmp_path / "notify")
+    with listening(address) as manager:
+        assert notify("READY=1", environ={"NOTIFY_SOCKET": address})
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+        try:
+            assert notify("WATCHDOG=1", environ={"NOTIFY_SOCKET": address})
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert [manager.recv(4096), manager.recv(4096)] == [b"READY=1", b"WATCHDOG=1"]
 
 
 def test_a_status_is_one_line_with_a_bound() -> None:

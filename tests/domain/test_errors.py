@@ -6,6 +6,7 @@ import pytest
 
 from voicebridge.domain import errors
 from voicebridge.domain.errors import (
+    ControlError,
     DeviceError,
     ExitCode,
     StoreBusyError,
@@ -29,8 +30,8 @@ def test_an_error_reads_as_message_and_advice() -> None:
 @pytest.mark.parametrize("error", CLASSES)
 def test_each_part_has_its_own_exit_status(error: type[VoicebridgeError]) -> None:
     assert error("x").code is error.exit_code
-    # What is not there any more was merely not found.
-    assert (error.exit_code is ExitCode.FAILURE) == (error is UtteranceGoneError)
+    # What is not there any more was merely not found; what a running daemon refuses is a check that failed.
+    assert (error.exit_code is ExitCode.FAILURE) == (error in {UtteranceGoneError, ControlError})
 
 
 def test_one_case_may_have_another_exit_status() -> None:

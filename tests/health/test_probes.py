@@ -74,6 +74,7 @@ def away(state: CaptureState, **others: Any) -> dict[str, Any]:
         (seen({"rate_ratio": 0.8, "since": NOW - 11}), ["rate_off"], State.DEGRADED),
         (seen(pipeline={"store_trouble": "The disk is full."}), ["store_trouble"], State.DEGRADED),
         (seen(pipeline={"engine_error": "There is no model."}), ["engine_failed"], State.DEGRADED),
+        (seen(pipeline={"options_refused": "There is no such language."}), ["options_refused"], State.DEGRADED),
         (seen(alarms={"reserve_given_up": "The disk is full."}), ["reserve_given_up"], State.DEGRADED),
         (seen(signs=(Sign("http", 60, vital=False),)), ["thread_silent"], State.DEGRADED),
         (seen(muted=True), ["muted"], State.HEARING),

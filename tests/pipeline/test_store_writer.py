@@ -1,6 +1,6 @@
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -15,14 +15,39 @@ class Refusing:
 
     def __init__(self, times: int) -> None:
         self.left = times
+        self.refused = threading.Event()
         self.done = threading.Event()
 
     def __call__(self) -> str:
         if self.left:
             self.left -= 1
+            self.refused.set()
             raise StoreBusyError("The database is locked.", "Wait.")
         self.done.set()
         return "taken"
+
+
+class Order:
+    """Notes in which order actions ran."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._changed = threading.Condition()
+
+    def taking(self, name: str) -> Callable[[], None]:
+        """Return an action that is noted by its name."""
+
+        def run() -> None:
+            with self._changed:
+                self.names.append(name)
+                self._changed.notify_all()
+
+        return run
+
+    def until(self, names: list[str]) -> bool:
+        """Wait until these have run, and no others."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.names == names, 10)
 
 
 @pytest.fixture
@@ -59,6 +84,78 @@ def test_a_refused_job_is_tried_again_until_it_is_taken(writer: StoreWriter, eve
     assert subscription.get(1) == StoreChanged(working=False, detail="The database is locked. Wait.")
     assert subscription.get(1) == StoreChanged(working=True, detail="The store takes what is heard again.")
     assert writer.trouble is None
+
+
+def test_audio_is_spooled_while_a_commit_is_refused(writer: StoreWriter) -> None:
+    commit, seen = Refusing(1_000_000), Order()
+    writer.offer(commit)
+    for name, audio_bytes in (("audio 1", 10), ("commit 1", 0), ("audio 2", 10)):
+        writer.offer(seen.taking(name), audio_bytes)
+    assert seen.until(["audio 1", "audio 2"])
+    assert writer.wait_for_room(1000, 10)
+    writer.offer(seen.taking("audio 3"), 10)
+    assert seen.until(["audio 1", "audio 2", "audio 3"])
+    commit.left = 0
+    assert writer.drain(10)
+    assert seen.names == ["audio 1", "audio 2", "audio 3", "commit 1"]
+    assert writer.queued_audio_bytes == 0
+
+
+def test_audio_that_is_refused_keeps_its_order_and_its_place(writer: StoreWriter) -> None:
+    commit, audio, seen = Refusing(1_000_000), Refusing(1_000_000), Order()
+    writer.offer(commit)
+    writer.offer(audio, 10)
+    writer.offer(seen.taking("audio 2"), 10)
+    assert audio.refused.wait(10)
+    assert (seen.names, writer.queued_jobs) == ([], 3)
+    commit.left = audio.left = 0
+    assert writer.drain(10)
+    assert seen.names == ["audio 2"]
+    assert audio.done.is_set()
+
+
+def test_audio_that_is_taken_is_no_sign_that_the_database_works(writer: StoreWriter, events: EventStream) -> None:
+    subscription = events.subscribe()
+    commit, seen = Refusing(1_000_000), Order()
+    writer.offer(commit)
+    writer.offer(seen.taking("audio"), 10)
+    assert seen.until(["audio"])
+    assert writer.trouble == "The database is locked. Wait."
+    commit.left = 0
+    assert writer.drain(10)
+    told = [event.working for event in iter(lambda: subscription.get(0), None) if isinstance(event, StoreChanged)]
+    assert told == [False, True]
+
+
+def test_a_disk_that_refuses_both_is_well_when_it_takes_both(writer: StoreWriter, events: EventStream) -> None:
+    subscription = events.subscribe()
+    commit, audio = Refusing(1_000_000), Refusing(1_000_000)
+    writer.offer(commit)
+    writer.offer(audio, 10)
+    assert audio.refused.wait(10)
+    audio.left = 0
+    assert audio.done.wait(10)
+    commit.left = 0
+    assert writer.drain(10)
+    told = [event.working for event in iter(lambda: subscription.get(0), None) if isinstance(event, StoreChanged)]
+    assert told == [False, True]
+
+
+def test_a_stop_with_a_lost_database_is_not_a_flood(events: EventStream, caplog: pytest.LogCaptureFixture) -> None:
+    subscription = events.subscribe()
+    writer = StoreWriter(events, 1000)
+    seen = Order()
+    for number in range(6):
+        writer.offer(Refusing(1_000_000))
+        writer.offer(seen.taking(f"audio {number}"), 10)
+    writer.start()
+    writer.stop()
+    assert writer.join(10)
+    assert (writer.given_up, len(seen.names)) == (6, 6)
+    assert "did not take" not in caplog.text
+    told = [event.working for event in iter(lambda: subscription.get(0), None) if isinstance(event, StoreChanged)]
+    assert told == [False]
+    assert writer.trouble == "The database is locked. Wait."
 
 
 def test_a_call_that_gets_no_answer_in_time_is_told(writer: StoreWriter) -> None:

@@ -131,7 +131,8 @@ def test_the_default_microphone_is_followed_to_a_decoy_and_back(pulse: PulseServ
             pass_time(6.0)  # a source that was just loaded is silent for 2 s, and that is told once it is certain
             ears.stop()
             print([f"{gap['gap'] / 16_000:.2f} s, {gap['reason']}" for gap in ears.gaps])
-            assert {gap["reason"] for gap in ears.gaps} <= {"device_moved", "overflow"}
+            # Silent for more than capture.stall_seconds it is opened once more.
+            assert {gap["reason"] for gap in ears.gaps} <= {"device_moved", "overflow", "stalled"}
     finally:
         pulse.unload("decoy")
 
@@ -163,8 +164,7 @@ def test_a_microphone_opened_at_a_stopped_sound_server_waits_for_it(pulse: Pulse
             assert (report["state"], report["call"], report["server"]) == ("starting", "open", "silent")
             assert report["stuck"] == ""
             recover(ears, pulse.thaw)
-            assert ears.stop()["error"] == ""
-            assert ears.gaps == []
+            assert the_gap(ears)["start"] == 0
     finally:
         pulse.thaw()
 

@@ -15,6 +15,8 @@ from voicebridge.domain.units import SAMPLE_RATE, seconds_to_samples
 _DRIFT = 200e-6
 """Most that a sound card's clock runs slow against the system's: crystals are within 100 ppm each."""
 
+LATE_BEGINNING_SECONDS = 5.0
+"""What passes before the first block is a gap from here on; an idle PulseAudio source was seen to take 2.2 s."""
 HOLE_SECONDS = 0.5
 """No block for longer than this is a hole; what it cost is told once blocks have flowed again for a while."""
 _SETTLE_SECONDS = 2.0
@@ -87,6 +89,9 @@ class Continuity:
 
     def __init__(self, rate_window_seconds: float = 10.0, clocks: Clocks | None = None) -> None:
         self.clocks = clocks or Clocks()
+        self.begun_at = self.clocks.monotonic()
+        self.refused = False
+        """True once an opening was refused before anything was heard."""
         self.rate_window_seconds = rate_window_seconds
         self.pace = Pace()
         self.sleep = SleepWatch(self.clocks)
@@ -96,8 +101,15 @@ class Continuity:
 
     def missing_until(self, now_seconds: float) -> tuple[int, int]:
         """Return how many samples are missing by then: while the machine slept, and while it was awake."""
-        asleep = self.sleep.suspended_seconds() if self.latest_at is not None else 0.0
-        return seconds_to_samples(asleep), self.pace.missing_samples(now_seconds, 0)
+        if self.latest_at is None:
+            return 0, self.missed_before_the_first(now_seconds)
+        return seconds_to_samples(self.sleep.suspended_seconds()), self.pace.missing_samples(now_seconds, 0)
+
+    def missed_before_the_first(self, now_seconds: float) -> int:
+        """Return how many samples were missed before the first block: a beginning that took long is an outage."""
+        waited_seconds = now_seconds - self.begun_at
+        deaf = self.refused or waited_seconds > LATE_BEGINNING_SECONDS
+        return seconds_to_samples(waited_seconds) if deaf else 0
 
 
 class Capture:
@@ -194,7 +206,9 @@ class Capture:
             # The monotonic clock stood meanwhile, so the pace knows nothing of it.
             self._meter.restart()
             self._sink.write_gap(seconds_to_samples(asleep), GapReason.SUSPEND)
-        if not self.heard:
+        if self._shared.latest_at is None:
+            self._report(max(0, self._shared.missed_before_the_first(now) - round(samples)), self._reason)
+        elif not self.heard:
             self._report(self._shared.pace.missing_samples(now, samples), self._reason)
         elif overflowed:
             self.overflows += 1

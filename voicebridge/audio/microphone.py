@@ -180,11 +180,12 @@ class Microphone:
     def _note_missing(self, sink: BlockSink) -> None:
         """Tell what an outage cost that was still open when we were told to stop."""
         stopped_at, shared, hearing = self._stopped_at, self._supervisor.continuity, self._supervisor.hearing
-        if stopped_at is None or shared.latest_at is None:
+        if stopped_at is None:
             return
         # A device that delivers is up to a block behind, and more when the machine is busy: that is no loss.
         delay_seconds = self._audio.block_ms / 1000 if hearing is False else STALLED_SECONDS
         asleep, missing = shared.missing_until(stopped_at)
         sink.write_gap(asleep, GapReason.SUSPEND)
-        if stopped_at - shared.latest_at > delay_seconds:
+        latest_at = shared.begun_at if shared.latest_at is None else shared.latest_at
+        if stopped_at - latest_at > delay_seconds:
             sink.write_gap(missing, self._supervisor.supervision.reason if hearing is False else GapReason.STALLED)

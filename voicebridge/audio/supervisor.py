@@ -119,6 +119,7 @@ class Supervisor:
                 if not self.answered.is_set() and not self._audio.retry:
                     raise
                 self.supervision.refused(self._clock())
+                self.continuity.refused = True
                 self._first_attempt_is_over()
                 self._announce(False, str(error))
             else:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from voicebridge.cli.invocation import Invocation
+from voicebridge.cli.service_state import means_service
 from voicebridge.daemon.control_client import Client
 from voicebridge.domain.errors import ControlError, ExitCode, StoreError
 from voicebridge.settings import paths
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 def daemon_to_tell(invocation: Invocation) -> Client:
     """Connect to the daemon of the state directory, else to the system's service.
 
-    Raises ControlError: none runs, it has no control socket, or this user may not ask.
+    Settings with a mistake do not matter: a daemon that runs can be told. Raises ControlError (none runs, it has no
+    control socket, or this user may not ask), and SettingsError where there is a mistake and no daemon is found.
     """
-    state = paths.state_dir(invocation.settings)
+    state = invocation.meant.state
     fault: ControlError | None = None
     for place in paths.control_paths(state):
         try:
@@ -30,10 +32,14 @@ def daemon_to_tell(invocation: Invocation) -> Client:
             return client
         client.close()
     running = holder_of(state)
-    if (running is None or invocation.names_state) and (service := _service(invocation, state)):
+    if (running is None or invocation.meant.named) and (service := _service(invocation, state)):
         return service
     if fault is not None:
         raise fault
+    if invocation.meant.fault is not None:
+        raise invocation.meant.fault
+    if means_service(invocation):
+        state, running = invocation.service_state, holder_of(invocation.service_state)
     if running is not None:
         raise ControlError(f"{running} has no control socket.", "Set control.enabled = true, and start it again.")
     raise ControlError(
@@ -51,9 +57,9 @@ def service_instead(invocation: Invocation) -> Client | None:
     """
     from voicebridge.store.lock import holder
 
-    state = paths.state_dir(invocation.settings)
+    state = invocation.meant.state
     try:
-        if holder(state) is not None or invocation.names_state:
+        if holder(state) is not None or invocation.meant.named:
             return None
     except StoreError:
         if client := _service(invocation, state):
@@ -80,7 +86,7 @@ def _service(invocation: Invocation, state: "Path") -> Client | None:
         if error.code == ExitCode.NOT_RUNNING:
             return None
         raise
-    if invocation.names_state and client.greeting.state_dir != state.absolute():
+    if invocation.meant.named and client.greeting.state_dir != state.absolute():
         client.close()
         return None
     return client

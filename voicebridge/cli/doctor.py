@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from voicebridge.cli.invocation import Invocation
+from voicebridge.cli.service_state import for_reading
 from voicebridge.domain.errors import ExitCode, SettingsError
 from voicebridge.domain.text import printable
 from voicebridge.settings import paths
@@ -54,7 +55,7 @@ def _findings(invocation: Invocation, microphone_seconds: float | None, *, watch
 
     settings_finding, usable = _settings(invocation)
     yield settings_finding
-    checks = checks_of(invocation.settings, microphone_seconds) if usable else checks_without_settings()
+    checks = checks_of(for_reading(invocation).settings, microphone_seconds) if usable else checks_without_settings()
     for check in checks:
         if watched:
             _hint(f"… {check.name}")

@@ -129,8 +129,9 @@ def _service(invocation: Invocation) -> "Client | None":
         return service_instead(invocation)
     except ControlError as error:
         # What this user heard earlier can be read without anybody's permission.
-        own = paths.database_path(paths.state_dir(invocation.settings))
-        if error.code == ExitCode.NO_PERMISSION and not invocation.names_state and own.exists():
+        meant = invocation.meant
+        own = paths.database_path(meant.state)
+        if error.code == ExitCode.NO_PERMISSION and not meant.named and own.exists():
             return None
         raise
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from voicebridge.cli.invocation import Invocation
+from voicebridge.cli.service_state import for_reading, for_writing, require_readable
 from voicebridge.domain.errors import ExitCode, SpeechError
 from voicebridge.domain.text import printable
 from voicebridge.settings.paths import models_dir
@@ -23,6 +24,7 @@ def command() -> None:
 @click.pass_obj
 def list_models(invocation: Invocation, as_json: bool) -> None:
     """List the models on disk and those that can be pulled."""
+    invocation = for_reading(invocation)
     directory = models_dir(invocation.settings)
     found = models.installed(directory)
     names = {model.name for model in found}
@@ -48,7 +50,7 @@ def list_models(invocation: Invocation, as_json: bool) -> None:
 @click.pass_obj
 def pull(invocation: Invocation, name: str) -> None:
     """Download a model by its NAME, such as base.en."""
-    path = pull_shown(name, models_dir(invocation.settings))
+    path = pull_shown(name, models_dir(for_writing(invocation, models_dir).settings))
     click.echo(f"Model {name} is in {path}.")
 
 
@@ -72,7 +74,8 @@ def pull_shown(name: str, directory: Path) -> Path:
 @click.pass_obj
 def add(invocation: Invocation, folder: Path, name: str | None) -> None:
     """Copy a model from a FOLDER, such as one on a USB stick."""
-    directory = models_dir(invocation.settings)
+    directory = models_dir(for_writing(invocation, models_dir).settings)
+    require_readable(folder)
     _make_parent(directory)
     path = models.add_folder(folder, directory, name)
     click.echo(f"Model {path.name} is in {path}.")
@@ -83,7 +86,7 @@ def add(invocation: Invocation, folder: Path, name: str | None) -> None:
 @click.pass_obj
 def verify(invocation: Invocation, name: str | None) -> int:
     """Check every file of a model, or of all; leaves with 1 when one is damaged."""
-    directory = models_dir(invocation.settings)
+    directory = models_dir(for_reading(invocation).settings)
     paths = [_existing(name, directory)] if name else [model.path for model in models.installed(directory)]
     if not paths:
         click.echo(f"No models in {directory}.")
@@ -101,7 +104,7 @@ def verify(invocation: Invocation, name: str | None) -> int:
 @click.pass_obj
 def remove(invocation: Invocation, name: str) -> None:
     """Delete a model by its NAME."""
-    models.remove(name, models_dir(invocation.settings))
+    models.remove(name, models_dir(for_writing(invocation, models_dir).settings))
     click.echo(f"Model {name} is deleted.")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from voicebridge.cli.invocation import Invocation
+from voicebridge.cli.service_state import for_reading
 from voicebridge.cli.shown import utterances
 from voicebridge.domain.text import printable
 from voicebridge.settings import paths
@@ -24,6 +25,8 @@ def command(invocation: Invocation, source: Path, yes: bool) -> None:
     """
     from voicebridge.store.restore import restore
 
+    # As root, for the backup may be root's: what is put back is given to the owner of the state directory.
+    invocation = for_reading(invocation)
     state = paths.state_dir(invocation.settings)
     if not yes and paths.database_path(state).exists():
         click.confirm(f"Replace the database in {printable(str(state))}?", abort=True, err=True)

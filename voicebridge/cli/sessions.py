@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from voicebridge import __version__
@@ -15,6 +15,8 @@ from voicebridge.domain.events import Event
 
 if TYPE_CHECKING:
     from voicebridge.daemon.control_signals import ControlSignals
+    from voicebridge.daemon.logs import Logging
+    from voicebridge.daemon.messages import Message
     from voicebridge.daemon.session import Orders, Report, Started
     from voicebridge.daemon.steering import Steering
 
@@ -64,21 +66,19 @@ def hear_session(
     from voicebridge.daemon import last_words
     from voicebridge.daemon.control_signals import has_controlling_terminal
     from voicebridge.daemon.logs import configure_logging
-    from voicebridge.daemon.messages import STOPPED, log_announced, log_event
-    from voicebridge.daemon.session import hear
+    from voicebridge.daemon.session import Around, hear
     from voicebridge.daemon.signals import StopSignals
 
     began = time.monotonic()
     last_words.on_fatal_signals()
     log = configure_logging(orders.settings.log)
-    logged = show is None or log.form == "journald"
+    journal = _Journal(log, wanted=show is None or log.form == "journald")
     audience = Audience()
     for notice in notices:
         logger.warning("%s", notice)
 
     def announce(event: Event) -> None:
-        if logged:
-            log_announced(logger, event)
+        journal.announced(event)
         if show is not None:
             audience.tell(lambda: show(event))
 
@@ -86,11 +86,10 @@ def hear_session(
         with StopSignals() as signals, _control_signals(orders) as control_signals:
 
             def begin(started: "Started") -> None:
-                signals.call_on_stop(started.daemon.request_stop)
-                audience.on_leave = started.daemon.request_stop
-                log.session = session = started.notebook.session_id
-                if logged:
-                    _log_start(started, session)
+                stop = started.daemon.request_stop
+                signals.call_on_stop(lambda: stop(f"it was sent {signals.name}"))
+                audience.on_leave = lambda: stop("its reader has gone")
+                journal.started(started)
                 audience.tell(lambda: greet(started))
 
             def steer(steering: "Steering") -> None:
@@ -98,10 +97,9 @@ def hear_session(
                 if control_signals is not None:
                     control_signals.call(steering.signals(terminal=has_controlling_terminal()))
 
-            report = hear(replace(orders, housekeeping=log.flush, on_steering=steer), announce, begin)
-        if logged:
-            reason = "its source has ended" if report.ended else str(report.error or "it was asked to")
-            log_event(logger, STOPPED, seconds=time.monotonic() - began, reason=reason)
+            around = Around(log.flush, log.counters, steer, journal.stopping)
+            report = hear(replace(orders, around=around), announce, begin)
+        journal.stopped(report, time.monotonic() - began)
     finally:
         log.close()
     audience.check()
@@ -114,13 +112,44 @@ def _control_signals(orders: "Orders") -> "AbstractContextManager[ControlSignals
     return nullcontext() if orders.reread is None else ControlSignals()
 
 
-def _log_start(started: "Started", session: int) -> None:
-    from voicebridge.daemon.messages import ENGINE_FALLBACK, STARTED, log_event
+@dataclass(frozen=True, slots=True)
+class _Journal:
+    """What is logged of a session; nothing where what people read stands in the same place (not ``wanted``)."""
 
-    source, reason = started.source.info.name, started.engine_reason
-    log_event(logger, STARTED, version=__version__, session=session, source=source, engine_reason=reason)
-    if started.fallback:
-        log_event(logger, ENGINE_FALLBACK, engine_reason=reason)
+    log: "Logging"
+    wanted: bool
+
+    def started(self, started: "Started") -> None:
+        from voicebridge.daemon.messages import ENGINE_FALLBACK, STARTED
+
+        self.log.session = session = started.notebook.session_id
+        source, reason = started.source.info.name, started.engine_reason
+        self._event(STARTED, version=__version__, session=session, source=source, engine_reason=reason)
+        if started.fallback:
+            self._event(ENGINE_FALLBACK, engine_reason=reason)
+
+    def announced(self, event: Event) -> None:
+        from voicebridge.daemon.messages import log_announced
+
+        if self.wanted:
+            log_announced(logger, event)
+
+    def stopping(self, reason: str) -> None:
+        from voicebridge.daemon.messages import STOPPING
+
+        self._event(STOPPING, reason=reason)
+
+    def stopped(self, report: "Report", seconds: float) -> None:
+        from voicebridge.daemon.messages import STOPPED
+
+        reason = "its source has ended" if report.ended else str(report.error or "it was asked to")
+        self._event(STOPPED, seconds=seconds, reason=reason)
+
+    def _event(self, message: "Message", **fields: object) -> None:
+        from voicebridge.daemon.messages import log_event
+
+        if self.wanted:
+            log_event(logger, message, None, **fields)
 
 
 def _forget_output() -> None:

@@ -13,6 +13,7 @@ import click
 from voicebridge.cli.invocation import Invocation
 from voicebridge.cli.live import as_json
 from voicebridge.cli.live import json_line as json_line  # noqa: PLC0414 - the commands on the store know it by this module
+from voicebridge.cli.service_state import for_reading, for_writing
 from voicebridge.cli.when import when
 from voicebridge.domain.text import printable
 from voicebridge.domain.utterance import Status, UtteranceRecord
@@ -88,6 +89,7 @@ def reading(invocation: Invocation) -> Iterator[tuple["Database", Path]]:
     """Open the database for reading; gives it and its state directory. Raises StoreError, also when there is none."""
     from voicebridge.store.database import open_database
 
+    invocation = for_reading(invocation)
     state = paths.state_dir(invocation.settings)
     timeout_ms = invocation.settings.store.busy_timeout_ms
     db = open_database(paths.database_path(state), timeout_ms, read_only=True)
@@ -99,9 +101,13 @@ def reading(invocation: Invocation) -> Iterator[tuple["Database", Path]]:
 
 @contextmanager
 def changing(invocation: Invocation) -> Iterator[tuple["Database", Path]]:
-    """Open a database that is there for writing; gives it and its state directory. Raises StoreError."""
+    """Open a database that is there for writing; gives it and its state directory. Raises StoreError.
+
+    What comes after may run as another user than root.
+    """
     from voicebridge.store.database import open_database
 
+    invocation = for_writing(invocation)
     with reading(invocation) as (_, state):
         # A command on what was heard makes no empty database where there is none.
         pass

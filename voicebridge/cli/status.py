@@ -14,6 +14,7 @@ import click
 from voicebridge.cli.asking import service_instead
 from voicebridge.cli.invocation import Invocation
 from voicebridge.cli.latest import checkpoint_line, last_checkpoint, last_words_in, last_words_told, span_of
+from voicebridge.cli.service_state import for_reading
 from voicebridge.daemon.control_client import Client
 from voicebridge.domain.errors import ControlError, ExitCode
 from voicebridge.domain.text import printable
@@ -97,9 +98,12 @@ def _look(invocation: Invocation) -> Seen:
             status = _understood(client.ask("status")["status"], who.version)
             words = last_words_told(client)
             return Seen(who.state_dir, f"process {who.pid}, the system's service", status, service=True, words=words)
-    state = paths.state_dir(invocation.settings)
+    invocation = for_reading(invocation)
+    state = invocation.meant.state
     running = holder(state)
     if running is None:
+        if invocation.meant.fault is not None:
+            raise invocation.meant.fault
         return Seen(state, None, None, service=False)
     status = _asked(running.pid, state) or _written(running.pid, state)
     return Seen(state, str(running), status, service=False, words=last_words_in(state))

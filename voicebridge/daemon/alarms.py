@@ -22,7 +22,7 @@ class Alarms:
         """Let an event begin or end an alarm."""
         match event:
             case StoreNotice(StoreNoticeKind.RESERVE_BACK):
-                self._end(StoreNoticeKind.RESERVE_GIVEN_UP)
+                self.end(StoreNoticeKind.RESERVE_GIVEN_UP)
             case StoreNotice(
                 StoreNoticeKind.RESERVE_GIVEN_UP
                 | StoreNoticeKind.DATABASE_LOST
@@ -31,7 +31,8 @@ class Alarms:
             ):
                 self.raise_(kind.value, detail)
             case StoreChanged(working=True):
-                self._end(StoreNoticeKind.DATABASE_LOST)
+                self.end(StoreNoticeKind.DATABASE_LOST)
 
-    def _end(self, code: str) -> None:
+    def end(self, code: str) -> None:
+        """End an alarm; one that does not stand is none."""
         self._standing = {kept: sentence for kept, sentence in self._standing.items() if kept != code}

@@ -47,6 +47,8 @@ class Counters:
     """Connections beyond MAX_CONNECTIONS."""
     bad_requests: int = 0
     timed_out: int = 0
+    orders_dropped: int = 0
+    """Signals beyond MAX_ORDERS."""
     failures: int = 0
     """Faults of ours."""
 
@@ -91,6 +93,7 @@ class Control(Worker):
 
     def post(self, order: Callable[[], object]) -> None:
         """Have something done by this thread. Takes no lock: safe in a signal handler."""
+        self.counters.orders_dropped += len(self._orders) == MAX_ORDERS
         self._orders.append(order)
         self._wake()
 

@@ -1,5 +1,6 @@
 """What the health keeper does while the daemon runs."""
 
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -8,22 +9,27 @@ from pathlib import Path
 from voicebridge.daemon.assembly import Plan, capture_stuck
 from voicebridge.daemon.gauges import rss_bytes, waiting_seconds
 from voicebridge.daemon.lifecycle import Daemon
-from voicebridge.daemon.messages import STUCK_LEAVING
+from voicebridge.daemon.messages import GAP, STUCK_LEAVING, log_event
 from voicebridge.daemon.observing import COMMIT_DEADLINE_SECONDS, LOAD_DEADLINE_SECONDS, signs_of
 from voicebridge.daemon.store_watch import StoreWatch
 from voicebridge.daemon.watch import WORDS_SECONDS, StatusLine, Watch
+from voicebridge.domain.audio import Gap, GapReason, Span
 from voicebridge.domain.capture import CaptureReport
-from voicebridge.domain.units import FRAME_MS, samples_to_ms, samples_to_seconds
+from voicebridge.domain.units import FRAME_MS, samples_to_ms, samples_to_seconds, seconds_to_samples
 from voicebridge.health.keeper import Duty
 from voicebridge.health.probes import State
 from voicebridge.health.status import CaptureStatus, Status, StatusFile, WatchdogStatus, status_line
 from voicebridge.settings import paths
+
+logger = logging.getLogger(__name__)
 
 PURGE_SECONDS = 3600.0
 TIDY_SECONDS = 60.0
 LOOK_AGAIN_SECONDS = 30.0
 DEADLINE_CHECK_SECONDS = 0.25
 """A call that is stuck is left within half a second of its deadline."""
+DEAF_SECONDS = 1.0
+"""A source that has brought nothing for this long, when the process leaves, is an outage and not merely late."""
 
 
 def duties(watch: Watch, reporter: "StatusReporter") -> Sequence[Duty]:
@@ -47,10 +53,24 @@ def check_deadlines(daemon: Daemon, plan: Plan) -> None:
 
     Not while stopping: the orderly stop waits for each part with a limit of its own, and keeps its own status.
     """
-    if not daemon.stopping and (what := _stuck(daemon, plan, time.monotonic())):
+    now = time.monotonic()
+    if not daemon.stopping and (what := _stuck(daemon, plan, now)):
         log = plan.notebook.shelf.log
         daemon.crew.writer.offer(lambda: log.add_event(STUCK_LEAVING.event, what))
+        _note_open_outage(daemon, plan, now)
         daemon.leave_stuck(what)
+
+
+def _note_open_outage(daemon: Daemon, plan: Plan, now: float) -> None:
+    """Commit the gap of an outage that the process does not see the end of; the next one notes the rest."""
+    written, last_write = plan.ears.ring.mark()
+    silent_seconds = now - last_write
+    if not plan.ears.source.info.paced or silent_seconds < DEAF_SECONDS:
+        return
+    gap = Gap(Span(written, written + seconds_to_samples(silent_seconds)), GapReason.STALLED)
+    bounds = {"start_sample": gap.span.start, "end_sample": gap.span.end}
+    log_event(logger, GAP, None, seconds=gap.span.seconds, reason=gap.reason.value, **bounds)
+    daemon.crew.writer.offer(lambda: plan.notebook.shelf.log.add_gap(gap))
 
 
 def _stuck(daemon: Daemon, plan: Plan, now: float) -> str:

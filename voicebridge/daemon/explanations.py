@@ -34,7 +34,10 @@ _SERVICE = {
         " spool are damaged; copy them away if you want to look into them.",
     ),
     messages.STOPPING: Explanation(
-        "Voicebridge is stopping", "Its id is kept, and this version does not write it: systemd says that it stops."
+        "Voicebridge is stopping",
+        "An orderly stop has begun: the open utterance is ended and stored, a decode gets ten seconds. The message says"
+        " why: it was sent SIGTERM (systemctl stop, a shutdown), its source has ended, or the error that ends it.",
+        "Nothing, if you stopped it. Without an entry that it has stopped, less than a minute later, it was killed.",
     ),
     messages.STOPPED: Explanation(
         "Voicebridge has stopped in order",
@@ -188,12 +191,13 @@ _LIFE = {
 _STORE = {
     messages.STORE_ALARM: Explanation(
         "The store refuses what it is given",
-        "Hearing and decoding go on; up to store.backlog_mb of audio wait in memory and are written when it is possible"
-        " again. Beyond that the oldest is a gap (backlog).",
+        "Hearing goes on. Where only the database is refused (locked, moved away), audio goes into the spool and is"
+        " safe there. Where the disk is, up to store.backlog_mb of it wait in memory and are written when that is"
+        " possible again; beyond that the oldest is a gap (backlog).",
         "Full: `df -h /var/lib/voicebridge`. Read-only: `findmnt -T /var/lib/voicebridge`, `dmesg`. Locked: end what"
         " uses the database. No restart is needed.",
     ),
-    messages.STORE_RECOVERED: Explanation("The store takes everything again", "What waited in memory is written."),
+    messages.STORE_RECOVERED: Explanation("The store takes everything again", "What waited is committed."),
     messages.DATABASE_SET_ASIDE: Explanation(
         "A damaged database was set aside, and a new one begun",
         "The damaged one is beside it, as voicebridge.db.corrupt-TIME. What was not decoded yet is in the spool and"
@@ -203,11 +207,14 @@ _STORE = {
     ),
     messages.BACKUP_MADE: Explanation(
         "A backup was made",
-        "Its id is kept, and this version does not write it: see `journalctl -u voicebridge-backup`.",
+        "The timer's nightly copy was checked and has its name, which the message says. The oldest beyond"
+        " store.backups_kept are deleted.",
     ),
     messages.BACKUP_FAILED: Explanation(
         "No backup was made",
-        "Its id is kept, and this version does not write it: see `journalctl -u voicebridge-backup`.",
+        "The nightly copy failed, and the message says why; the backups before it are still there. It is tried again"
+        " tomorrow.",
+        "Put right what the message names, then `systemctl start voicebridge-backup`.",
     ),
     STORE_NOTICES[StoreNoticeKind.RESERVE_GIVEN_UP]: Explanation(
         "The disk is full, and the reserve was given up",

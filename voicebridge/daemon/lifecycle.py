@@ -109,9 +109,11 @@ class Daemon:
         self.alarms = Alarms()
         self.stop_requested = False
         self.stopping = False
+        self._asked_by = ""
 
-    def request_stop(self) -> None:
-        """Ask it to stop; safe in a signal handler, which may only set a flag."""
+    def request_stop(self, why: str = "it was asked to") -> None:
+        """Ask it to stop; safe in a signal handler, which may only set a flag. ``why`` is for the log."""
+        self._asked_by = self._asked_by or why
         self.stop_requested = True
 
     def start(self, keeper: Keeper) -> None:
@@ -169,6 +171,17 @@ class Daemon:
         last_words.tell_where_threads_stand()
         # Not sys.exit: interpreter shutdown would wait for the stuck thread or call into the stuck library.
         os._exit(ExitCode.STUCK)
+
+    @property
+    def why_over(self) -> str:
+        """Why it is over, or is to be."""
+        if self.error is not None:
+            return str(self.error)
+        if self.exit_code == ExitCode.INTERNAL:
+            return "a part of it failed"
+        if self.crew.listener.ended:
+            return "its source has ended"
+        return self._asked_by or "its time is up"
 
     @property
     def exit_code(self) -> ExitCode:

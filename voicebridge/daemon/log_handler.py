@@ -8,8 +8,12 @@ from typing import Protocol
 
 from voicebridge.daemon.messages import LOG_LOST
 
-STREAM_WAIT_MS = 20
-"""A line waits this long for a terminal or pipe that is full; once one was lost, the next ones do not wait at all."""
+STREAM_WAIT_MS = 200
+"""A line waits this long for a terminal or pipe that is full; once one was lost, the next ones do not wait at all.
+
+A pipe may hold as little as a page (pipe(7), pipe-user-pages-soft) and its reader may wait for a processor, which is no
+reason to lose a line. What a thread loses by it, once, is far below what the ring holds.
+"""
 STREAM_PIECE_BYTES = 4096
 """PIPE_BUF: what poll() calls writable takes this much without blocking. Longer entries go in several pieces."""
 MAX_STREAM_ENTRY_BYTES = 16 * STREAM_PIECE_BYTES
@@ -76,13 +80,24 @@ class NeverBlockingHandler(logging.Handler):
         finally:
             self.release()
 
+    def tell_lost(self) -> None:
+        """Tell of entries that were lost, if sending works again: nobody may log anything for hours."""
+        self.acquire()
+        try:
+            self._tell_lost()
+        finally:
+            self.release()
+
     def emit(self, record: logging.LogRecord) -> None:
         """Send a record, after the count of those that were lost before it."""
-        if self._untold and self._sink.send(self._render(_lost(self._untold))):
-            self._untold = 0
+        self._tell_lost()
         if self._untold or not self._sink.send(self._render(record)):
             self._untold += 1
             self.dropped += 1
+
+    def _tell_lost(self) -> None:
+        if self._untold and self._sink.send(self._render(_lost(self._untold))):
+            self._untold = 0
 
     def close(self) -> None:
         """Close the sink."""

@@ -59,6 +59,10 @@ class Logging:
         """Repeats that were counted instead of logged."""
         return self._limit.suppressed
 
+    def counters(self) -> dict[str, int]:
+        """Return how often each of its bounds was reached, for the status."""
+        return {"log_dropped": self.dropped, "log_suppressed": self.suppressed}
+
     def apply(self, settings: LogSettings) -> None:
         """Take over another level, burst and word on transcripts; from any thread. The form needs a new start."""
         self._context.transcripts = settings.transcripts
@@ -67,14 +71,16 @@ class Logging:
             logging.getLogger(name).setLevel(settings.level.upper())
 
     def flush(self) -> None:
-        """Report repeats whose window is over, also when nothing else is logged."""
+        """Report repeats whose window is over, and what was lost, also when nothing else is logged."""
         self._limit.flush()
+        self._handler.tell_lost()
 
     def close(self) -> None:
         """Report all counts and let go of the loggers. Calling it twice is harmless."""
         if self._handler not in logging.getLogger().handlers:
             return
         self._limit.flush(everything=True)
+        self._handler.tell_lost()
         logging.captureWarnings(False)
         logging.getLogger().removeHandler(self._handler)
         logging.getLogger().setLevel(self._root_level)

@@ -138,4 +138,5 @@ def _pipeline(daemon: Daemon, now: float) -> Pipeline:
         oldest_seconds=max(waiting_seconds(crew, now), default=0.0),
         decodes_failed=crew.transcriber.counters.errors_in_a_row,
         decode_error=crew.transcriber.counters.last_error,
+        options_refused=str(crew.transcriber.options_refused or ""),
     )

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from voicebridge.domain.units import FRAME_MS, seconds_to_samples
 from voicebridge.settings import Settings, paths
 
 if TYPE_CHECKING:
+    from voicebridge.daemon.descriptors import DescriptorReserve
     from voicebridge.daemon.duties import StatusReporter
     from voicebridge.daemon.lifecycle import Daemon
     from voicebridge.daemon.notebook import Notebook
@@ -39,10 +40,25 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HOUSEKEEPING_SECONDS = 30.0
+SPARES_SECONDS = 2.0
 START_SECONDS = 300.0
 """Asked of systemd for a start that is slow: a migration of a large database, or thousands of files in the spool."""
 EVENTS_HELD = 4096
 """Announcements that may wait for a slow reader (a stopped terminal) before the oldest are dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What the process around a session does for it, and is told."""
+
+    housekeeping: Callable[[], None] = lambda: None
+    """Called by the health keeper every half minute."""
+    counters: Callable[[], Mapping[str, int]] = dict
+    """How often the bounds of its log were reached; for the status."""
+    on_steering: Callable[["Steering"], None] = lambda _: None
+    """Called with what can be steered, before the threads start."""
+    on_stopping: Callable[[str], None] = lambda _: None
+    """Called with the reason when an orderly stop begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +72,10 @@ class Orders:
     """Stop after so long; None goes on until the source ends or somebody stops it."""
     engine: Engine | None = None
     """Decode with this engine instead of the one that the settings name (for benches)."""
-    housekeeping: Callable[[], None] = lambda: None
-    """Called by the health keeper every half minute."""
     reread: Callable[[], Settings] | None = None
     """Reads the settings again as they were read at the start. Raises SettingsError. Where there is none, nothing can
     be steered: there is no control thread."""
-    on_steering: Callable[["Steering"], None] = lambda _: None
-    """Called with what can be steered, before the threads start."""
+    around: Around = Around()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +185,7 @@ def _daemon(plan: Plan) -> "Daemon":
 
 
 def _run(orders: Orders, plan: Plan, daemon: "Daemon", live: LiveSettings, on_event: Callable[[Event], None]) -> None:
+    from voicebridge.daemon.descriptors import DescriptorReserve
     from voicebridge.daemon.duties import StatusReporter, duties
     from voicebridge.daemon.metering import Metering
     from voicebridge.daemon.stock import taking_stock
@@ -193,13 +207,18 @@ def _run(orders: Orders, plan: Plan, daemon: "Daemon", live: LiveSettings, on_ev
         _note(plan, daemon.crew.writer, event)
         on_event(event)
 
+    reporter.more_counters.append(orders.around.counters)
     steered = _steered(orders, plan, daemon, live, reporter)
     served = _served(orders, plan, daemon, reporter, metering.metrics)
     _tell_recovery(plan, daemon)
-    housekeeping = Duty(HOUSEKEEPING_SECONDS, orders.housekeeping)
-    keeper = Keeper((*duties(watch, reporter), *stock.duties(), housekeeping), time.monotonic)
+    housekeeping = Duty(HOUSEKEEPING_SECONDS, orders.around.housekeeping)
+    spare = DescriptorReserve(daemon.alarms)
+    reporter.more_counters.append(spare.counters)
+    spares = Duty(SPARES_SECONDS, spare.look)
+    keeper = Keeper((*duties(watch, reporter), *stock.duties(), spares, housekeeping), time.monotonic)
     stock.start()
     daemon.start(keeper)
+    why = "a fault of its own"
     try:
         with steered:
             # Settings, store and capture supervisor run; whether a model is loaded and something is heard comes later.
@@ -207,11 +226,14 @@ def _run(orders: Orders, plan: Plan, daemon: "Daemon", live: LiveSettings, on_ev
             notify("READY=1", status(first))
             with served:
                 daemon.follow(announce, orders.seconds)
+            why = daemon.why_over
     finally:
+        orders.around.on_stopping(why)
         notify("STOPPING=1", extend_timeout(daemon.patience.total_seconds), status("Stopping"))
         try:
             daemon.stop(announce)
         finally:
+            spare.close()
             stock.stop()
             reporter.close()
 
@@ -225,7 +247,7 @@ def _steered(
     from voicebridge.daemon.steering import steering
 
     steered = steering(daemon, plan, plan.ears.mute, live, reporter, orders.state)
-    orders.on_steering(steered)
+    orders.around.on_steering(steered)
     return steered.serving()
 
 

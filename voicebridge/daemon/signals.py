@@ -20,6 +20,8 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.received = 0
+        self.name = ""
+        """Of the first one."""
         self._request_stop: Callable[[], None] | None = None
         self._before: dict[signal.Signals, object] = {}
 
@@ -43,6 +45,7 @@ class StopSignals:
         self.received += 1
         if self.received > 1:
             os._exit(ExitCode.INTERRUPTED)
+        self.name = signal.Signals(number).name
         if self._request_stop is None:
             # systemd takes any other status after its SIGTERM for a failure.
             raise SystemExit(ExitCode.OK) if number == signal.SIGTERM else KeyboardInterrupt

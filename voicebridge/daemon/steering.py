@@ -87,9 +87,9 @@ def steering(
     desk = Desk(state, lambda: asdict(reporter.status()), mute, lambda: reload(live))
     control = Control(desk, door(plan.settings, state))
     daemon.onlookers.append(Onlooker("control", lambda: control.last_sign_monotonic, vital=False))
-    reporter.more_counters.append(control.counters.told)
+    reporter.more_counters.append(lambda: {**control.counters.told(), "reloads_refused": live.refused})
     _connect(live, daemon, plan)
-    return Steering(mute, live, control, daemon.request_stop)
+    return Steering(mute, live, control, lambda: daemon.request_stop("its terminal has gone"))
 
 
 def reload(live: LiveSettings, send: Notify = notify) -> SettingsReloaded:

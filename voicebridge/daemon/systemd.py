@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TypeAlias
 
 from voicebridge.domain.text import printable
@@ -30,13 +31,20 @@ def notify(*states: str, environ: Mapping[str, str] = os.environ) -> bool:
     if address[:1] not in {"/", "@"}:
         return False
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as manager:
-            manager.connect("\0" + address[1:] if address.startswith("@") else address)
-            manager.send("\n".join(states).encode("utf-8", "replace"))
+        _socket().sendto(
+            "\n".join(states).encode("utf-8", "replace"),
+            "\0" + address[1:] if address.startswith("@") else address,
+        )
     except OSError as error:
         logger.debug("systemd could not be told: %s", error)
         return False
     return True
+
+
+@cache
+def _socket() -> socket.socket:
+    """Return the one socket, kept from its first use on: without a free descriptor a ping can still be given."""
+    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
 
 
 def status(line: str) -> str:

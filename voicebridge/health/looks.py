@@ -130,6 +130,10 @@ def engine_failed(seen: Observation) -> Finding | None:
     return Finding(seen.pipeline.engine_error) if seen.pipeline.engine_error else None
 
 
+def options_refused(seen: Observation) -> Finding | None:
+    return Finding(seen.pipeline.options_refused) if seen.pipeline.options_refused else None
+
+
 def low_level(seen: Observation) -> Finding | None:
     low_seconds = seen.trend.low_frames / FRAMES_PER_SECOND
     # Nothing but zeros has a reason of its own, which says more.

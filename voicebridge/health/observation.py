@@ -64,6 +64,8 @@ class Pipeline:
     """Age of the present try of a commit or spool write."""
     store_trouble: str = ""
     engine_error: str = ""
+    options_refused: str = ""
+    """Why the engine goes on with its old options."""
     backlog_seconds: float = 0.0
     """Audio that waits for its decode."""
     oldest_seconds: float = 0.0

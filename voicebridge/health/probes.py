@@ -238,10 +238,22 @@ RULES = (
         "The disk was full, and the reserve (`store.reserve_mb`) was deleted.",
     ),
     Rule(
+        "descriptors_exhausted",
+        looks.alarm("descriptors_exhausted"),
+        "Restart it, and say what it holds: `ls -l /proc/PID/fd`. LimitNOFILE= in the unit is the limit.",
+        "The process may open no more files; the descriptors that it held back for this were given up.",
+    ),
+    Rule(
         "engine_failed",
         looks.engine_failed,
         "What is heard is kept until an engine can be had: `voicebridge doctor`.",
         "No engine could be loaded (`engine.required = false`).",
+    ),
+    Rule(
+        "options_refused",
+        looks.options_refused,
+        "The engine goes on with its old options; after a restart it could not. Correct the setting, and reload.",
+        "The engine could not be loaded anew with changed options (`voicebridge reload`).",
     ),
     Rule(
         "thermal",

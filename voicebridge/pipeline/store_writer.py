@@ -31,11 +31,21 @@ class Job:
 
     action: Callable[[], Any]
     audio_bytes: int = 0
+    """More than 0 for a piece of audio, which goes into the spool and nowhere else."""
     future: "Future[Any] | None" = field(default=None)
+
+    @property
+    def is_audio(self) -> bool:
+        """True when the job needs the spool only; all others count as needing the database."""
+        return self.audio_bytes > 0
 
 
 class StoreWriter(Worker):
     """Runs jobs in order. What the store refuses for now (locked, full, read-only) is tried again, never dropped.
+
+    Between the tries of a commit, the audio that is queued behind it goes into the spool, in its own order: files take
+    what a database that is locked or lost does not, and a kill costs nothing of it. The order within an utterance
+    holds, for its commit stands behind all of its audio.
 
     What it refuses for good is given up after three tries, counted and told; its audio stays in the spool.
     Policy at the bound: ``offer`` answers False and the caller keeps what it has (audio stays in the ring).
@@ -47,7 +57,8 @@ class StoreWriter(Worker):
         self.retries = 0
         self.completed = 0
         self.given_up = 0
-        self.trouble: str | None = None
+        self._troubles: dict[bool, str] = {}
+        """What the spool (True) and the database (False) refused last; each is over when that one takes something."""
         self._try_began: float | None = None
         self._events = events
         self._max_audio_bytes = max_audio_bytes
@@ -56,6 +67,11 @@ class StoreWriter(Worker):
         self._over = False
         self._changed = threading.Condition()
         self._hurry = threading.Event()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the store does not take what it is given; None while it does."""
+        return next(iter(self._troubles.values()), None)
 
     def try_age_seconds(self, now_monotonic: float) -> float:
         """How long the present try of the present job has been running; 0 when none is."""
@@ -146,10 +162,13 @@ class StoreWriter(Worker):
     def _run(self) -> None:
         while job := self._next():
             self._do(job)
-            with self._changed:
-                self._jobs.popleft()
-                self._audio_bytes -= job.audio_bytes
-                self._changed.notify_all()
+            self._remove(job)
+
+    def _remove(self, job: Job) -> None:
+        with self._changed:
+            self._jobs.remove(job)
+            self._audio_bytes -= job.audio_bytes
+            self._changed.notify_all()
 
     def _next(self) -> Job | None:
         with self._changed:
@@ -170,18 +189,45 @@ class StoreWriter(Worker):
                 self._fail(job, error)  # forgotten on purpose while it was on its way: nothing is wrong
                 return
             except StoreError as error:
-                self._note_trouble(error)
+                self._note_trouble(job, error)
                 if last_try or (not error.transient and tries >= HOPELESS_TRIES):
                     self._give_up(job, error)
                     return
                 self.retries += 1
-                self._pause(pause_seconds, self._hurry)
+                self._wait_to_retry(job, pause_seconds)
                 pause_seconds = min(2 * pause_seconds, LONGEST_RETRY_SECONDS)
             else:
-                self._note_success()
+                self._note_success(job)
                 if job.future:
                     job.future.set_result(result)
                 return
+
+    def _wait_to_retry(self, job: Job, seconds: float) -> None:
+        """Pause before the next try of a job; if it is a commit, audio goes into the spool meanwhile."""
+        deadline = time.monotonic() + seconds
+        spools = not job.is_audio
+        while spools and not self._hurry.is_set() and (left := deadline - time.monotonic()) > 0:
+            audio = self._next_audio(min(left, self.sign_seconds))
+            spools = audio is None or self._spool(audio)
+            self.sign()
+        self._pause(deadline - time.monotonic(), self._hurry)
+
+    def _next_audio(self, timeout_seconds: float) -> Job | None:
+        """Return the first piece of audio in the queue; wait for one."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._audio_bytes or self._hurry.is_set(), timeout_seconds)
+            return next((job for job in self._jobs if job.is_audio), None)
+
+    def _spool(self, audio: Job) -> bool:
+        """Run a job out of its turn; False when the spool refuses it, too, and it has to wait for its turn."""
+        try:
+            self._try(audio)
+        except StoreError as error:
+            self._note_trouble(audio, error)
+            return False
+        self._note_success(audio)
+        self._remove(audio)
+        return True
 
     def _try(self, job: Job) -> Any:
         self._try_began = time.monotonic()
@@ -193,20 +239,27 @@ class StoreWriter(Worker):
 
     def _give_up(self, job: Job, error: StoreError) -> None:
         self.given_up += 1
-        logger.error("the store did not take what was queued: %s", error)
+        # At the stop the daemon tells of all that was left, in one line.
+        level = logging.DEBUG if self._stopping.is_set() else logging.ERROR
+        logger.log(level, "the store did not take what was queued: %s", error)
         self._fail(job, error)
 
     def _fail(self, job: Job, error: StoreError) -> None:
         if job.future:
             job.future.set_exception(error)
 
-    def _note_trouble(self, error: StoreError) -> None:
-        if self.trouble is None:
-            self.trouble = str(error)
+    def _note_trouble(self, job: Job, error: StoreError) -> None:
+        if job.is_audio in self._troubles:
+            return
+        news = not self._troubles
+        self._troubles = {**self._troubles, job.is_audio: str(error)}
+        if news:
             self._events.publish(StoreChanged(working=False, detail=str(error)))
 
-    def _note_success(self) -> None:
+    def _note_success(self, job: Job) -> None:
         self.completed += 1
-        if self.trouble is not None:
-            self.trouble = None
+        if job.is_audio not in self._troubles:
+            return
+        self._troubles = {kind: trouble for kind, trouble in self._troubles.items() if kind is not job.is_audio}
+        if not self._troubles:
             self._events.publish(StoreChanged(working=True, detail="The store takes what is heard again."))

@@ -77,21 +77,46 @@ def load(
     layers = _Layers({}, {}, [])
     for key, value in SERVICE_DEFAULTS.items() if service else ():
         layers.put(key, value, SERVICE)
-    for path, required in _files(config, environ, system_config):
-        _put_file(layers, path, required)
-    notices = _put_environment(layers, environ)
-    for override in overrides:
-        _put_override(layers, override)
+    notices = _put_all(layers, config, overrides, environ, system_config)
     settings = _validated(layers)
     if settings is None or layers.problems:
         raise SettingsError(complaint(layers.problems), _ADVICE if len(layers.problems) == 1 else f"\n{_ADVICE}")
     return Loaded(settings, {key: layers.origins.get(key, DEFAULT) for key in described()}, tuple(notices))
 
 
+def state_named(
+    config: Path | None = None,
+    overrides: Sequence[str] = (),
+    environ: Mapping[str, str] = os.environ,
+    *,
+    system_config: Path = paths.SYSTEM_CONFIG,
+) -> Path | None:
+    """Return `store.state_dir` as far as it can be read, whatever mistakes there are beside it; None where it is not.
+
+    A daemon that runs must be found, to be muted for instance, also when its settings have been broken since.
+    """
+    layers = _Layers({}, {}, [])
+    _put_all(layers, config, overrides, environ, system_config)
+    value = layers.values.get("store.state_dir")
+    return Path(value).expanduser() if isinstance(value, str) and value else None
+
+
 def digest(settings: Settings) -> str:
     """Return 16 hexadecimal digits that are equal for equal settings (the start of a SHA-256)."""
     canonical = json.dumps(settings.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _put_all(
+    layers: _Layers, config: Path | None, overrides: Sequence[str], environ: Mapping[str, str], system_config: Path
+) -> list[str]:
+    """Take all that was given, lowest layer first; return notices about what was ignored."""
+    for path, required in _files(config, environ, system_config):
+        _put_file(layers, path, required)
+    notices = _put_environment(layers, environ)
+    for override in overrides:
+        _put_override(layers, override)
+    return notices
 
 
 def _files(config: Path | None, environ: Mapping[str, str], system_config: Path) -> Iterator[tuple[Path, bool]]:

@@ -112,7 +112,13 @@ def make_private(directory: Path) -> None:
     """Create a directory, and the parents that are missing, so that only their owner can enter them. Raises OSError.
 
     As the XDG base directory specification asks for; ``mkdir(parents=True)`` would leave the parents open to others.
+    Its name is durable when this returns: a power cut would else take away everything that was synced inside.
     """
     if not directory.is_dir():
         make_private(directory.parent)
         directory.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(directory.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

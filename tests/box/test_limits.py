@@ -34,7 +34,7 @@ def test_descriptors_that_run_out_lose_nothing(service: Service, speech: object,
     box.run(*_prlimit(pid), f"--nofile={open_now}:")
     began = time.monotonic()
     told = box.wait_until(
-        lambda: _trouble(service) or ("" if service.pid == pid else "a restart"), "alarm or death", 60
+        lambda: _trouble(service) or ("" if service.pid == pid else "a restart"), "alarm or death", 15
     )
     took = time.monotonic() - began
     box.rest(5)

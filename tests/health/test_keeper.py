@@ -1,3 +1,7 @@
+import errno
+
+import pytest
+
 from voicebridge.health.keeper import Duty, Keeper
 
 
@@ -63,3 +67,28 @@ def test_moments_that_a_steady_duty_missed_are_left_out() -> None:
     clock.now = 17.0
     assert keeper.tick() == 3.0
     assert done == [17.0]
+
+
+def test_a_duty_for_which_no_file_can_be_opened_is_left_for_the_next_time() -> None:
+    clock, done = Clock(), list[str]()
+
+    def starved() -> None:
+        if clock.now < 2.0:
+            raise OSError(errno.EMFILE, "Too many open files")
+        done.append("starved")
+
+    keeper = Keeper([Duty(1.0, starved, at_once=True), Duty(1.0, lambda: done.append("other"), at_once=True)], clock)
+    keeper.tick()
+    assert done == ["other"]
+    assert keeper.counters() == {"duties_left_out": 1}
+    clock.now = 2.0
+    keeper.tick()
+    assert done == ["other", "starved", "other"]
+
+
+def test_any_other_fault_of_a_duty_is_none_to_bear() -> None:
+    def broken() -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output"):
+        Keeper([Duty(1.0, broken, at_once=True)], Clock()).tick()

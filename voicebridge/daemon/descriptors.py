@@ -9,6 +9,8 @@ from voicebridge.daemon.alarms import Alarms
 CODE = "descriptors_exhausted"
 HELD = 16
 """Enough for the status, a log file, the control socket, and a commit that opens what it needs anew."""
+FREE = 4
+"""Must be free beside them before they are taken back: who lives from the last one needs it again in a moment."""
 
 
 class DescriptorReserve:
@@ -27,14 +29,14 @@ class DescriptorReserve:
 
     def look(self) -> None:
         """Give up what is held, or take it back, and raise or end the alarm."""
-        if len(self._held) == self._count and _one_is_free():
-            return
-        before = bool(self._held)
-        if self._take() and _one_is_free():
+        if len(self._held) == self._count:
+            if _are_free(1):
+                return
+        elif self._take() and _are_free(FREE):
             self._alarms.end(CODE)
             return
         self.close()
-        if before:
+        if CODE not in self._alarms.standing:
             self.given_up += 1
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._alarms.raise_(CODE, f"The process may open no more files: its limit is {limit}.")
@@ -49,15 +51,21 @@ class DescriptorReserve:
             os.close(self._held.pop())
 
     def _take(self) -> bool:
-        with contextlib.suppress(OSError):
-            while len(self._held) < self._count:
-                self._held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        self._held.extend(_opened(self._count - len(self._held)))
         return len(self._held) == self._count
 
 
-def _one_is_free() -> bool:
-    try:
-        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-    except OSError:
-        return False
-    return True
+def _are_free(count: int) -> bool:
+    opened = _opened(count)
+    for descriptor in opened:
+        os.close(descriptor)
+    return len(opened) == count
+
+
+def _opened(count: int) -> list[int]:
+    """Return as many new descriptors as can be had, at most so many."""
+    opened: list[int] = []
+    with contextlib.suppress(OSError):
+        while len(opened) < count:
+            opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    return opened

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from voicebridge.health.keeper import NO_DESCRIPTOR
 from voicebridge.health.machine import SYS, Machine, Temperatures, read_machine
 from voicebridge.pipeline.worker import Worker
 from voicebridge.settings import paths
@@ -59,7 +60,11 @@ class MachineLook(Worker):
     def _run(self) -> None:
         while not self._stopping.is_set():
             self.sign()
-            self.look()
+            try:
+                self.look()
+            except OSError as error:
+                if error.errno not in NO_DESCRIPTOR:
+                    raise
             self._pause(LOOK_SECONDS, self._stopping)
 
 

@@ -29,7 +29,6 @@ from voicebridge.domain.units import FRAME_MS, seconds_to_samples
 from voicebridge.settings import Settings, paths
 
 if TYPE_CHECKING:
-    from voicebridge.daemon.descriptors import DescriptorReserve
     from voicebridge.daemon.duties import StatusReporter
     from voicebridge.daemon.lifecycle import Daemon
     from voicebridge.daemon.notebook import Notebook
@@ -215,7 +214,8 @@ def _run(orders: Orders, plan: Plan, daemon: "Daemon", live: LiveSettings, on_ev
     spare = DescriptorReserve(daemon.alarms)
     reporter.more_counters.append(spare.counters)
     spares = Duty(SPARES_SECONDS, spare.look)
-    keeper = Keeper((*duties(watch, reporter), *stock.duties(), spares, housekeeping), time.monotonic)
+    keeper = Keeper((spares, *duties(watch, reporter), *stock.duties(), housekeeping), time.monotonic)
+    reporter.more_counters.append(keeper.counters)
     stock.start()
     daemon.start(keeper)
     why = "a fault of its own"

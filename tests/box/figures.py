@@ -35,6 +35,11 @@ class Figures:
         """Return how often a fault is to happen in this form of the suite."""
         return full if self.full else short
 
+    @property
+    def several(self) -> int:
+        """How often a fault happens for which the full form has no count of its own."""
+        return self.times(3, 5)
+
     def note(self, fault: str, count: int, figure: str, bound: str, passed: bool) -> None:
         """Print and keep a figure."""
         self.taken.append(Figure(fault, count, figure, bound, passed))

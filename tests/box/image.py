@@ -16,7 +16,7 @@ MIRROR = "http://deb.debian.org/debian"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 """Those of this machine: behind a proxy that signs for others, its authority is here and not in Debian's package."""
 PACKAGES = """
-systemd systemd-sysv libpam-systemd dbus adduser ca-certificates procps psmisc iproute2 util-linux mount less sudo
+systemd systemd-sysv libpam-systemd dbus adduser ca-certificates procps psmisc iproute2 curl util-linux mount less sudo
 python3 python3-venv python3-dev gcc libc6-dev pkg-config libsystemd-dev
 libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils espeak-ng sqlite3 strace polkitd
 """

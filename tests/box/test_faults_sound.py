@@ -17,6 +17,8 @@ DETECTED_SECONDS = 3.0
 STALL_GRAIN_SECONDS = 0.6
 """A stream that just stops is called stalled after 3 s without frames; looking and telling take this much more."""
 BACK_SECONDS = 5.0
+READY_SECONDS = 10.0
+"""With the orderly stop before it."""
 AWAY_SECONDS = 2.0
 MONITOR = f"{SINK}.monitor"
 
@@ -112,37 +114,37 @@ def test_a_hanging_sound_server_is_heard_again_when_it_goes_on(
 def test_a_hanging_sound_server_is_no_reason_to_start_again_and_again(
     service: Service, sound: Sound, figures: Figures
 ) -> None:
-    seconds = 45 if figures.full else 30
-    before = service.restarts
-    sound.freeze()
-    try:
-        service.box.rest(seconds)
-        restarts = service.restarts - before
-        state = service.wait_status(lambda status: status["state"] == "deaf", "deaf", 15)["state"]
-    finally:
-        sound.thaw()
-    service.wait_hearing(30)
-    told = f"{restarts} restarts, state {state}"
-    figures.note(f"sound server hangs for {seconds} s", 1, told, "1 restart at the most, deaf", restarts <= 1)
-    assert restarts <= 1
+    seconds, most = 45 if figures.full else 20, 0
+    for _ in range(figures.several):
+        before = service.restarts
+        sound.freeze()
+        try:
+            service.box.rest(seconds)
+            most = max(most, service.restarts - before)
+            service.wait_status(lambda status: status["state"] == "deaf", "deaf", 15)
+        finally:
+            sound.thaw()
+        service.wait_hearing(30)
+    told, bound = f"at most {most} restarts, deaf", "1 restart at the most, deaf"
+    figures.note(f"sound server hangs for {seconds} s", figures.several, told, bound, most <= 1)
+    assert most <= 1
 
 
 def test_without_a_sound_server_the_service_is_ready_and_deaf(service: Service, sound: Sound, figures: Figures) -> None:
-    sound.kill()
-    began = time.monotonic()
-    service.restart()
-    ready = service.ready_monotonic - began
-    state = service.wait_status(
-        lambda status: status["state"] == "deaf" and status["engine_state"] == "ready", "deaf with its engine ready", 30
-    )
-    service.box.rest(5)
-    assert service.active
-    sound.start()
-    returned = time.monotonic()
-    service.wait_hearing(30)
-    back = time.monotonic() - returned
-    told = f"READY after {ready:.2f} s, {state['state']}, hearing {back:.2f} s after the server's start"
-    figures.note(
-        "started without a sound server", 1, told, f"READY, deaf, back in {BACK_SECONDS:g} s", back <= BACK_SECONDS
-    )
-    assert back <= BACK_SECONDS
+    ready, back = [], []
+    for _ in range(figures.several):
+        sound.kill()
+        began = time.monotonic()
+        service.restart()
+        ready.append(service.ready_monotonic - began)
+        service.wait_status(
+            lambda status: status["state"] == "deaf" and status["engine_state"] == "ready", "deaf, engine ready", 30
+        )
+        service.box.rest(5)
+        assert service.active
+        sound.start()
+        returned = time.monotonic()
+        service.wait_hearing(30)
+        back.append(time.monotonic() - returned)
+    figures.note_seconds("restarted without a sound server: READY, deaf", ready, READY_SECONDS)
+    assert figures.note_seconds("the sound server comes then: hearing", back, BACK_SECONDS)

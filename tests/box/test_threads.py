@@ -31,8 +31,10 @@ def impatient(service: Service, figures: Figures) -> dict[str, float]:
 def test_a_frozen_thread_has_the_process_started_again(
     service: Service, sound: Sound, speech: object, impatient: dict[str, float], figures: Figures
 ) -> None:
-    cursor, took, stayed = service.box.cursor(), {}, []
-    for name in VITAL:
+    cursor, stayed = service.box.cursor(), []
+    took: dict[str, float] = {}
+    rounds = figures.times(1, 3)  # a round freezes each of seven threads
+    for name in VITAL * rounds:
         service.wait_hearing()
         pid, since = service.pid, service.box.cursor()
         service.wait_announced(1, since)
@@ -42,7 +44,7 @@ def test_a_frozen_thread_has_the_process_started_again(
         limit = impatient["WatchdogSec"] + impatient["sign"] + GRAIN_SECONDS
         with frozen(service.box, threads[name]):
             try:
-                took[name] = service.wait_ready_after(began, limit)
+                took[name] = max(took.get(name, 0.0), service.wait_ready_after(began, limit))
             except AssertionError:
                 stayed.append(name)
     if stayed:
@@ -52,8 +54,9 @@ def test_a_frozen_thread_has_the_process_started_again(
     told = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in took.items())
     told += f"; not noticed: {', '.join(stayed)}" if stayed else ""
     bound = f"started again in {impatient['sign']:g} s + {impatient['WatchdogSec']:g} s + {GRAIN_SECONDS:g} s"
-    figures.note("one thread frozen", len(VITAL), told, bound, not stayed)
-    figures.note("announced utterances lost by frozen threads", len(VITAL), f"{len(lost)}", "0", not lost)
+    count = len(VITAL) * rounds
+    figures.note("one thread frozen", count, f"at most: {told}", bound, not stayed)
+    figures.note("announced utterances lost by frozen threads", count, f"{len(lost)}", "0", not lost)
     assert not stayed
     assert not lost
 
@@ -61,31 +64,35 @@ def test_a_frozen_thread_has_the_process_started_again(
 def test_frozen_callbacks_have_the_microphone_opened_again_or_the_process_started(
     service: Service, impatient: dict[str, float], figures: Figures
 ) -> None:
-    pid, cursor, began = service.pid, service.box.cursor(), time.monotonic()
-    others = native_threads(service.box, pid)
-    with frozen(service.box, *others):
-        lost = service.seconds_until("capture_lost", cursor, began, 20)
-        service.box.wait_until(
-            lambda: service.pid not in {0, pid} or service.status().get("state") == "hearing",
-            "hearing or a new process",
-            impatient["WatchdogSec"] + impatient["sign"] + GRAIN_SECONDS,
-        )
-    service.wait_hearing()
-    told = f"lost after {lost:.1f} s, hearing again"
-    figures.note("threads of the sound library and the engine frozen", len(others), told, "hearing again", passed=True)
+    lost = []
+    for _ in range(figures.several):
+        service.wait_hearing()
+        pid, cursor, began = service.pid, service.box.cursor(), time.monotonic()
+        with frozen(service.box, *native_threads(service.box, pid)):
+            lost.append(service.seconds_until("capture_lost", cursor, began, 20))
+            limit = impatient["WatchdogSec"] + impatient["sign"] + GRAIN_SECONDS
+            service.wait_status(
+                lambda status: status["state"] == "hearing", "hearing, in this process or a new one", limit
+            )
+        service.wait_hearing()
+    told = f"lost after at most {max(lost):.1f} s, hearing again"
+    figures.note("threads of the sound library and the engine frozen", len(lost), told, "hearing again", passed=True)
 
 
-def test_a_frozen_control_thread_is_told_and_does_not_end_the_process(
-    service: Service, impatient: dict[str, float], figures: Figures
+@pytest.mark.parametrize("name", ["control", "http"])
+def test_a_frozen_thread_that_hears_nothing_is_told_and_does_not_end_the_process(
+    service: Service, impatient: dict[str, float], figures: Figures, name: str
 ) -> None:
-    pid = service.pid
-    threads = python_threads(service.box, pid)
-    assert "control" in threads, sorted(threads)
-    began = time.monotonic()
-    with frozen(service.box, threads["control"]):
-        status = service.wait_status(lambda status: status["state"] == "degraded", "degraded", 30)
-        took = time.monotonic() - began
-        service.box.rest(impatient["WatchdogSec"])
-        assert service.pid == pid
-    codes = [reason["code"] for reason in status["reasons"]]
-    figures.note("control thread frozen", 1, f"degraded after {took:.1f} s: {codes}", "told, no restart", passed=True)
+    pid, took, codes = service.pid, [], list[str]()
+    thread = python_threads(service.box, pid)[name]
+    for _ in range(figures.several):
+        began = time.monotonic()
+        with frozen(service.box, thread):
+            status = service.wait_status(lambda status: status["state"] == "degraded", "degraded", 30)
+            took.append(time.monotonic() - began)
+            service.box.rest(impatient["WatchdogSec"])
+            assert service.pid == pid
+        codes = [reason["code"] for reason in status["reasons"]]
+        service.wait_status(lambda status: status["state"] == "hearing", "well again", 30)
+    told = f"degraded after at most {max(took):.1f} s: {codes}"
+    figures.note(f"{name} thread frozen", len(took), told, "told, no restart", passed=True)

@@ -40,8 +40,9 @@ BY_KIND: Mapping[str, FaultPlan] = {
         FaultPlan(STOP, 2.0, (2.0, 8.0), 5.0),
         # Past `capture.stall_seconds`, so that the daemon calls itself deaf.
         FaultPlan(SOURCE_LOSS, 2.0, (4.0, 15.0), 5.0),
-        # It hears on until its deadline, leaves, and starts as after a kill. So long is waited for that at most.
-        FaultPlan(ENGINE_HANG, 1.0, (45.0, 45.0), 5.0),
+        # It hears on until its deadline, leaves, and starts as after a kill. That takes a decode to come (40 s) and its
+        # deadline (10 s).
+        FaultPlan(ENGINE_HANG, 1.0, (60.0, 60.0), 5.0),
         # It hears on.
         FaultPlan(DISK_FULL, 1.0, (5.0, 20.0), 5.0),
         FaultPlan(CLOCK_STEP, 1.0, (5.0, 20.0), 5.0),

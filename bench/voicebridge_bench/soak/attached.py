@@ -1,0 +1,172 @@
+"""A service that runs, looked at over its control socket. Nothing is played to it, nothing is broken, nothing changed.
+
+What was said before it is none of a soak's business: of the utterances the record holds times and lengths, and no text.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from voicebridge.daemon.control_client import Client
+from voicebridge.domain.errors import VoicebridgeError
+from voicebridge_bench.soak.record import Announced, Checkpoint, Entry, Happened, Heard
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOOK_SECONDS = 2.0
+SILENT_SECONDS = 15.0
+"""Not answering for so long is a hang, where the process lives on."""
+CHECKPOINTS = 500
+"""In one answer."""
+STATUSES = ("done", "rejected", "failed")
+PAGES = 1000
+"""Bound on the pages read at the end, of 50 utterances each."""
+
+
+class Service:
+    """Implements Subject over a connection that is made anew when it breaks."""
+
+    def __init__(self, connect: Callable[[], Client], tell: Callable[[Entry], None]) -> None:
+        """Connect. Raises VoicebridgeError when there is nothing to look at."""
+        self._connect = connect
+        self._tell = tell
+        self._client: Client | None = connect()
+        self.state: Path = self._client.greeting.state_dir
+        self.status: Mapping[str, Any] = {}
+        self.announced = 0
+        self.heap_bytes: int | None = None
+        self.log_bytes = 0
+        """Its journal is not ours to measure."""
+        self.faults = 0
+        self.audio_seconds = 0.0
+        self.pid: int | None = self._client.greeting.pid
+        self._life = 1
+        self._lives: dict[int, int] = {}
+        self._began_wall = time.time()
+        self._wall_of_zero = self._began_wall - time.monotonic()
+        self._settled_at: dict[int, float] = {}
+        self._since = self._began_wall
+        self._state = ""
+        self._answered = time.monotonic()
+        self._silent = False
+        self._next_look = 0.0
+        self._follow(self._client)
+
+    def start(self) -> None:
+        """Say that it was there already."""
+        self._happened("started", f"process {self.pid}, which ran already")
+        self._happened("ready", "it ran already")
+
+    def look(self, elapsed: float) -> None:
+        """Ask it how it is, and what it has settled."""
+        del elapsed
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + LOOK_SECONDS
+        try:
+            client = self._reached()
+            self.status = client.ask("status").get("status") or {}
+            self._take_settled(client)
+        except VoicebridgeError:
+            self._lose(now)
+            return
+        self._answered = time.monotonic()
+        if self._silent:
+            self._silent = False
+            self._happened("went_on", "it answers again")
+        if self.status and self.status["state"] != self._state:
+            self._state = self.status["state"]
+            codes = [reason["code"] for reason in self.status["reasons"] if reason.get("degrades", True)]
+            self._happened("state", " ".join([f"{self._state}:", *codes]).rstrip(": "))
+
+    def new_checkpoints(self) -> list[Checkpoint]:
+        """Return checkpoints that were written since the last time."""
+        try:
+            records = self._reached().ask("checkpoints", since=self._since, limit=CHECKPOINTS)["records"]
+        except VoicebridgeError:
+            return []
+        found = [record for record in records if record["at"] > self._since]
+        for record in found:
+            self._since = max(self._since, record["at"])
+            self.heap_bytes = record["memory"]["heap_bytes"]
+            self._lives[record["session_id"]] = self._life
+        return [Checkpoint(float(record["monotonic_seconds"]), record) for record in found]
+
+    def finish(self) -> None:
+        """Write down what was heard meanwhile, without the words."""
+        self._next_look = 0.0
+        self.look(0.0)
+        for checkpoint in self.new_checkpoints():
+            self._tell(checkpoint)
+        with suppress(VoicebridgeError):
+            client = self._reached()
+            page = client.ask("history", since=self._began_wall, statuses=list(STATUSES))
+            for _ in range(PAGES):
+                for record in page["records"]:
+                    self._tell(self._heard(record))
+                if not page["more"]:
+                    break
+                page = client.ask("more")
+
+    def leave(self) -> None:
+        """Hang up."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _reached(self) -> Client:
+        """Return the connection, a new one where the old one broke. Raises VoicebridgeError."""
+        if self._client is None:
+            self._client = client = self._connect()
+            if client.greeting.pid != self.pid:
+                self._begin_again(client.greeting.pid)
+            self._follow(client)
+        return self._client
+
+    def _begin_again(self, pid: int) -> None:
+        self._happened("crashed", f"process {self.pid} is gone; whether somebody restarted it the journal knows")
+        self.pid, self._state = pid, ""
+        self._life += 1
+        self._happened("started", f"process {pid}")
+        self._happened("ready", "it answers")
+
+    def _follow(self, client: Client) -> None:
+        client.ask("follow", statuses=list(STATUSES))
+
+    def _take_settled(self, client: Client) -> None:
+        now = time.monotonic()
+        for record in client.ask("poll")["records"]:
+            number = record["utterance_id"]
+            if number not in self._settled_at and record["status"] == "done":
+                self.announced += 1
+                self._tell(Announced(now, self._life, number))
+            self._settled_at.setdefault(number, now)
+
+    def _lose(self, now: float) -> None:
+        client, self._client = self._client, None
+        self.status = {}
+        if client is not None:
+            client.close()
+        if now - self._answered >= SILENT_SECONDS and not self._silent:
+            self._silent = True
+            self._happened("hang", f"it does not answer for {now - self._answered:.0f} s")
+
+    def _heard(self, record: Mapping[str, Any]) -> Heard:
+        number = record["utterance_id"]
+        return Heard(
+            utterance=number,
+            session=record["session_id"],
+            life=self._lives.get(record["session_id"], self._life),
+            start_sample=record["start_sample"],
+            end_sample=record["end_sample"],
+            status=record["status"],
+            text="",
+            delay_ms=record["delay_ms"],
+            at=self._settled_at.get(number, record["ended_at"] - self._wall_of_zero),
+        )
+
+    def _happened(self, kind: str, detail: str) -> None:
+        self._tell(Happened(time.monotonic(), kind, self._life, detail))

@@ -11,10 +11,13 @@ from voicebridge.cli.leaving import leave
 
 COMMANDS = {
     "try": "Hear live in the terminal; without a microphone a demonstration.",
+    "run": "What each part costs here, against targets.",
+    "compare": "Two results of `run`, side by side.",
     "accuracy": "Word error rate on human recordings and synthesised commands.",
     "survive": "Kill the daemon at random moments and see what is lost.",
     "endure": "Hold the engine at full load while speech runs on.",
     "footprint": "CPU in silence, memory, time to the first sample.",
+    "soak": "The whole daemon for hours: played to, watched, judged.",
     "overhead": "What health and HTTP cost, in silence and with a crowd.",
 }
 

@@ -1,0 +1,186 @@
+"""`voicebridge-bench run`: what each part costs on this machine, against targets."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from voicebridge.domain.errors import ExitCode, VoicebridgeError
+from voicebridge_bench.components.figure import SUITE_NAMES, UTTERANCES, suite
+from voicebridge_bench.components.host import CLASSES
+from voicebridge_bench.components.results import Outcome
+
+if TYPE_CHECKING:
+    from voicebridge_bench.components.results import Run
+    from voicebridge_bench.components.runner import Progress
+
+ITERATIONS = 200
+MAX_ITERATIONS = 100_000
+SPARE_BYTES = 1_000_000_000
+"""Free space asked of the scratch directory: a database of 100,000 utterances, its log and its backup take 0.3 GB."""
+EXITS = {Outcome.PASSED: ExitCode.OK, Outcome.FAILED: ExitCode.FAILURE, Outcome.INCOMPLETE: ExitCode.UNAVAILABLE}
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The options of the command, by their names."""
+
+    names: tuple[str, ...]
+    iterations: int
+    utterances: int
+    json_file: Path | None
+    html_file: Path | None
+    targets_file: Path | None
+    hardware_class: str | None
+    scratch: Path | None
+    list_only: bool
+
+
+_out_file = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command("run")
+@click.option("--suite", "names", type=click.Choice(SUITE_NAMES), multiple=True, help="Only this one; may be repeated.")
+@click.option(
+    "--iterations",
+    type=click.IntRange(1, MAX_ITERATIONS),
+    default=ITERATIONS,
+    show_default=True,
+    help="Of a figure of milliseconds; the others are scaled with it.",
+)
+@click.option(
+    "--utterances", type=click.IntRange(1, 1_000_000), default=UTTERANCES, show_default=True, help="Searched."
+)
+@click.option("--json", "json_file", type=_out_file, help="Write the result to this file.")
+@click.option("--html", "html_file", type=_out_file, help="Write the report, one page, to this file.")
+@click.option(
+    "--targets", "targets_file", type=click.Path(path_type=Path, readable=False), help="Over the shipped ones."
+)
+@click.option("--class", "hardware_class", type=click.Choice(CLASSES), help="Instead of the class that is detected.")
+@click.option("--scratch", type=click.Path(path_type=Path, file_okay=False), help="On a disk; default: here.")
+@click.option("--list", "list_only", is_flag=True, help="List suites and figures, and measure nothing.")
+def command(**options: Any) -> int:
+    """Measure the parts of Voicebridge on this machine, and hold each figure against its target.
+
+    Figures are taken in eight rounds, with warm-up; what is given has enough samples behind it, what is not says why.
+
+    Exit status: 0 all targets met, 1 one missed or a suite broke, 2 wrong usage or targets, 69 not everything could be
+    measured or judged here.
+    """
+    wanted = RunOptions(**options)
+    if wanted.list_only:
+        click.echo("\n".join(_listed()))
+        return ExitCode.OK
+    for file in (wanted.json_file, wanted.html_file):
+        _require_writable(file)
+    run = _run(wanted)
+    _write(run, wanted.json_file, wanted.html_file)
+    from voicebridge_bench.components.show import run_lines
+
+    click.echo("\n".join(run_lines(run)))
+    return EXITS[run.outcome]
+
+
+def _run(wanted: RunOptions) -> "Run":
+    from voicebridge_bench.components import host, runner, targets
+
+    in_force = targets.load(wanted.targets_file)
+    machine = host.look()
+    detected = host.class_of(machine)
+    if wanted.hardware_class is not None:
+        told = f"as --class says; detected: {detected.name or 'none'}, {detected.reason}"
+        detected = host.HardwareClass(wanted.hardware_class, told)
+    suites = [suite(name) for name in dict.fromkeys(wanted.names or SUITE_NAMES)]
+    wish = runner.Wish(suites, wanted.iterations, in_force, detected)
+    with _scratch(wanted.scratch) as folder, _progress(len(suites)) as progress:
+        context = runner.context_in(folder, _models_dir(), wanted.utterances)
+        return runner.run(wish, context, machine, progress)
+
+
+def _models_dir() -> Path:
+    from voicebridge.settings import paths
+    from voicebridge.settings.layers import load
+
+    return paths.models_dir(load(environ=os.environ).settings)
+
+
+def _listed() -> Iterator[str]:
+    for name in SUITE_NAMES:
+        one = suite(name)
+        yield f"{one.name}: {one.title}"
+        yield from (f"  {figure}" for figure in one.names)
+
+
+@contextmanager
+def _scratch(place: Path | None) -> Iterator[Path]:
+    """Give a directory on the disk that is to be measured, and delete it at the end."""
+    parent = place or Path.cwd()
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(parent).free
+        if free < SPARE_BYTES:
+            raise VoicebridgeError(
+                f"{parent} has {free // 1_000_000} MB free, and {SPARE_BYTES // 1_000_000} MB are needed for a while.",
+                "Name a directory on another disk with --scratch.",
+                exit_code=ExitCode.STORE,
+            )
+        folder = tempfile.mkdtemp(prefix=".voicebridge-bench-", dir=parent)
+    except OSError as error:
+        raise VoicebridgeError(
+            f"No scratch directory can be made in {parent}: {error.strerror}.",
+            "Name a directory that can be written, on a disk, with --scratch.",
+            exit_code=ExitCode.STORE,
+        ) from error
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _require_writable(file: Path | None) -> None:
+    """Raise now what would else be found after minutes."""
+    if file is not None and not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
+        raise click.UsageError(f"{file} cannot be written: its directory is not there, or not writable.")
+
+
+def _write(run: "Run", json_file: Path | None, html_file: Path | None) -> None:
+    try:
+        if json_file is not None:
+            json_file.write_text(run.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        if html_file is not None:
+            from voicebridge_bench.components.html import page
+
+            html_file.write_text(page(run), encoding="utf-8")
+    except OSError as error:
+        raise VoicebridgeError(
+            f"{error.filename} cannot be written: {error.strerror}.", exit_code=ExitCode.STORE
+        ) from error
+
+
+@contextmanager
+def _progress(suites: int) -> "Iterator[Progress]":
+    """Give what tells a terminal how far it is; a pipe is told nothing."""
+    if not sys.stderr.isatty():
+        yield lambda _what, _share: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:<32}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=suites)
+        begun = 0
+
+        def tell(what: str, share: float) -> None:
+            nonlocal begun
+            begun += what.endswith(": preparing")
+            bar.update(task, description=what, completed=begun - 1 + share)
+
+        yield tell

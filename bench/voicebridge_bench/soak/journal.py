@@ -121,10 +121,11 @@ def read_record(path: Path) -> Record:
     """
     file = path / FILE_NAME if path.is_dir() else path
     try:
-        lines = file.read_bytes().split(b"\n")
+        # What stands behind the last line break is torn.
+        lines = file.read_bytes().split(b"\n")[:-1]
     except OSError as error:
         raise _unreadable(file, error.strerror or str(error), ExitCode.NO_INPUT) from None
-    header = _header_of(lines[0], file)
+    header = _header_of(lines[0] if lines else b"", file)
     record = Record(header)
     gather = _Gatherer(record)
     for line in lines[1:]:

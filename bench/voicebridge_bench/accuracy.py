@@ -4,19 +4,13 @@ Before comparing, both texts are made lower case, punctuation is removed (apostr
 stay as they are spelled. The interval is the 95 % percentile bootstrap over files; for one file there is none.
 """
 
-import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
-import click
 import numpy as np
 
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.ports import Engine
-from voicebridge.settings.schema import SphinxSettings, WhisperSettings
-from voicebridge.speech.sphinx import SphinxEngine
-from voicebridge.speech.whisper import WhisperEngine
-from voicebridge_bench.models import WHISPER_COMMANDS
 from voicebridge_bench.speech_corpus import commands, human_recordings
 from voicebridge_bench.words import normalised
 
@@ -25,6 +19,7 @@ SEED = 20_000_000
 """First seed of the measured commands. The voices are held out; the sentences come from the grammar of the training."""
 RESAMPLINGS = 2000
 CONFIDENCE = 0.95
+NORMALISATION = "lower case, no punctuation (apostrophes within words stay), numbers as they are spelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +33,34 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of one file: ``rejected`` of its ``utterances`` were not believed, and their words do not count."""
+
+    text: str
+    decode_ms: float = 0.0
+    """Of all its utterances together."""
+    utterances: int = 1
+    rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class FileResult:
-    """One file's reference, what the engine made of it, and the errors: substitutions, deletions and insertions."""
+    """One file's reference, what the engine made of it, and the errors."""
 
     collection: str
     name: str
     reference: str
     hypothesis: str
     words: int
-    errors: int
+    substitutions: int
+    deletions: int
+    insertions: int
+    heard: Heard
+
+    @property
+    def errors(self) -> int:
+        """All of them."""
+        return self.substitutions + self.deletions + self.insertions
 
     @property
     def rate(self) -> float:
@@ -82,33 +96,37 @@ class Accuracy:
         sets = {name: [result for result in self.files if result.collection == name] for name in names}
         return {name: summarise(results) for name, results in {**sets, "all": self.files}.items()}
 
-    def as_json(self) -> dict[str, object]:
-        """Return all of it as plain data."""
-        summaries = {name: asdict(summary) for name, summary in self.summaries.items()}
-        return {
-            **asdict(self),
-            "summaries": summaries,
-            "normalisation": "lower case, no punctuation, numbers as spelled",
-        }
+
+def decode_whole(engine: Engine, samples: Samples) -> Heard:
+    """Have a file decoded as one utterance, with no detector before and no gate behind the engine."""
+    transcript = engine.decode(samples, 0)
+    return Heard(transcript.text, transcript.decode_ms)
 
 
-def measure(engine: Engine, corpus: str, spoken: Iterable[Spoken], on_file: Callable[[], None]) -> Accuracy:
-    """Decode every file with a loaded engine and compare; ``on_file`` is called after each."""
+def measure(
+    engine: Engine,
+    corpus: str,
+    spoken: Iterable[Spoken],
+    on_file: Callable[[], None],
+    hear: Callable[[Engine, Samples], Heard] = decode_whole,
+) -> Accuracy:
+    """Have every file heard with a loaded engine and compare; ``on_file`` is called after each."""
     accuracy = Accuracy(engine.info.engine, engine.info.model, corpus)
     for item in spoken:
-        accuracy.files.append(compare(item, engine.decode(item.samples, 0).text))
+        accuracy.files.append(compare(item, hear(engine, item.samples)))
         on_file()
     return accuracy
 
 
-def compare(spoken: Spoken, hypothesis: str) -> FileResult:
+def compare(spoken: Spoken, hypothesis: str | Heard) -> FileResult:
     """Count the words and the errors of one hypothesis."""
     import jiwer
 
-    reference, heard = normalised(spoken.text), normalised(hypothesis)
-    output = jiwer.process_words(reference, heard)
-    errors = output.substitutions + output.deletions + output.insertions
-    return FileResult(spoken.collection, spoken.name, reference, heard, len(reference.split()), errors)
+    heard = Heard(hypothesis) if isinstance(hypothesis, str) else hypothesis
+    reference, words = normalised(spoken.text), normalised(heard.text)
+    output = jiwer.process_words(reference, words)
+    counts = (output.substitutions, output.deletions, output.insertions)
+    return FileResult(spoken.collection, spoken.name, reference, words, len(reference.split()), *counts, heard)
 
 
 def summarise(results: Sequence[FileResult], seed: int = 0) -> Summary:
@@ -138,54 +156,3 @@ def synthesised(count: int, seed: int = SEED) -> list[Spoken]:
         Spoken("commands", f"{seed + number} {clip.voice}", clip.text, clip.samples)
         for number, clip in enumerate(commands(count, seed))
     ]
-
-
-@click.command("accuracy")
-@click.option("--commands", "count", type=click.IntRange(min=1), default=COMMANDS, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
-@click.option("--files", is_flag=True, help="Show every synthesised command, too.")
-def command(count: int, as_json: bool, files: bool) -> None:
-    """Measure word error rates: sphinx on people, whisper-commands on synthesised commands."""
-    results = [
-        _run(SphinxEngine(SphinxSettings()), "pocketsphinx-testdata", people()),
-        _run(WhisperEngine(WhisperSettings(), WHISPER_COMMANDS), "espeak-ng, held-out voices", synthesised(count)),
-    ]
-    if as_json:
-        click.echo(json.dumps([result.as_json() for result in results], indent=2))
-        return
-    for result in results:
-        _show(result, files or len(result.files) <= 20)
-
-
-def _run(engine: Engine, corpus: str, spoken: list[Spoken]) -> Accuracy:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    engine.load()
-    try:
-        with Progress(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(engine.info.engine, total=len(spoken))
-            return measure(engine, corpus, spoken, lambda: bar.advance(task))
-    finally:
-        engine.close()
-
-
-def _show(result: Accuracy, with_files: bool) -> None:
-    click.echo(f"{result.engine} {result.model} on {result.corpus}")
-    if with_files:
-        for file in result.files:
-            click.echo(
-                f"  {file.collection:9} {file.name:44} {file.rate:6.1%}  {file.errors:2} of {file.words:2} words"
-            )
-            if file.errors:
-                click.echo(f"      said  {file.reference}\n      heard {file.hypothesis}")
-    for name, summary in result.summaries.items():
-        interval = ""
-        if summary.low is not None and summary.high is not None:
-            interval = f"  ({CONFIDENCE:.0%} interval {summary.low:.1%} to {summary.high:.1%})"
-        rate = f"word error rate {summary.rate:6.1%}{interval}"
-        click.echo(f"  {name:9} {summary.files:4} files {summary.words:5} words  {rate}")
-
-
-if __name__ == "__main__":
-    command()

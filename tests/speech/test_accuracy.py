@@ -1,11 +1,8 @@
-import json
-
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from tests.fakes.engine import FakeEngine
-from voicebridge_bench.accuracy import Spoken, command, compare, measure, people, summarise, synthesised
+from voicebridge_bench.accuracy import Spoken, compare, measure, people, summarise, synthesised
 from voicebridge_bench.words import normalised
 
 
@@ -72,13 +69,3 @@ def test_only_recordings_with_a_known_text_are_measured() -> None:
 def test_synthesised_commands_are_named_by_seed_and_voice() -> None:
     (item,) = synthesised(1, seed=5)
     assert item.name.startswith("5 en-")
-
-
-@pytest.mark.slow
-def test_the_command_prints_both_engines_as_data() -> None:
-    result = CliRunner().invoke(command, ["--commands", "5", "--json"])
-    assert result.exit_code == 0, result.output
-    sphinx, whisper = json.loads(result.stdout)
-    assert (sphinx["engine"], whisper["engine"]) == ("sphinx", "whisper")
-    assert sphinx["summaries"]["all"]["rate"] < 0.35
-    assert whisper["summaries"]["all"]["files"] == 5

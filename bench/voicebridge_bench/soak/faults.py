@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from voicebridge_bench.soak.feed import Feed
 from voicebridge_bench.soak.inside.orders import Orders
@@ -29,6 +29,33 @@ NO_DECODE_SECONDS = 40.0
 """So long a decode is waited for that can be made to hang."""
 STEP_SECONDS = 3600
 """By how much the wall clock is moved, to and fro: an hour, as by a time zone that was set wrong."""
+
+
+class Patient(Protocol):
+    """A daemon, as far as it must be known to see whether it recovers."""
+
+    @property
+    def life(self) -> int:
+        """Which one this is."""
+        ...
+
+    @property
+    def hears(self) -> bool:
+        """True once the present life has heard its first frame."""
+        ...
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """What it last answered."""
+        ...
+
+    def heard(self) -> tuple[int, float] | None:
+        """Ask how much this life has heard: (life, seconds of frames); None when it does not answer."""
+        ...
+
+    def ask_again(self) -> None:
+        """Have it looked at soon."""
+        ...
 
 
 class Body(Protocol):
@@ -217,14 +244,14 @@ class Injector:
         self,
         planned: Sequence[Planned],
         can: Mapping[str, Callable[[], Body]],
-        lives: Lives,
+        patient: Patient,
         tell: Callable[[Fault], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.made = 0
         self._planned = deque(fault for fault in planned if fault.kind in can)
         self._can = can
-        self._lives = lives
+        self._patient = patient
         self._tell = tell
         self._clock = clock
         self._running: _Running | None = None
@@ -235,7 +262,7 @@ class Injector:
         running = self._running
         if running is None:
             # One that comes while the daemon is not there would have nothing to strike.
-            if self._planned and elapsed >= self._planned[0].at and self._lives.hears:
+            if self._planned and elapsed >= self._planned[0].at and self._patient.hears:
                 self._begin(self._planned.popleft(), now)
         elif running.ended is None:
             if running.body.over() or now - running.began >= running.planned.seconds:
@@ -255,17 +282,17 @@ class Injector:
 
     def _begin(self, planned: Planned, now: float) -> None:
         body = self._can[planned.kind]()
-        self._running = _Running(planned, body, self._lives.life, now)
+        self._running = _Running(planned, body, self._patient.life, now)
         body.begin()
         self.made += 1
 
     def _end(self, running: _Running, now: float) -> None:
         running.body.end()
         running.ended = now
-        self._lives.ask_again()
+        self._patient.ask_again()
 
     def _recover(self, running: _Running, ended: float, now: float) -> None:
-        heard = self._lives.heard()
+        heard = self._patient.heard()
         if heard is not None:
             life, seconds = heard
             if running.heard is None and life == running.life:
@@ -278,7 +305,7 @@ class Injector:
 
     def _finish(self, running: _Running, recovered: float | None) -> None:
         self._running = None
-        state = self._lives.status.get("state", "")
+        state = self._patient.status.get("state", "")
         self._write(running, recovered, f"state {state}" if state else "")
 
     def _write(self, running: _Running, recovered: float | None, detail: str) -> None:

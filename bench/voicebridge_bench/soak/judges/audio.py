@@ -1,0 +1,169 @@
+"""Whether it heard: gaps, availability, recovery, and frames that cannot have come."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from voicebridge.domain.units import FRAMES_PER_SECOND, SAMPLE_RATE, samples_to_seconds
+from voicebridge_bench.soak.judges.case import Case, Life, frames_received, not_judged, outcome_of, plural
+from voicebridge_bench.soak.judges.spans import Stretch, covers, merged, seconds, within, without
+from voicebridge_bench.soak.record import Checkpoint, Fault, Lost
+from voicebridge_bench.soak.trouble import SOURCE_LOSS
+from voicebridge_bench.soak.verdict import Outcome, Verdict
+
+UNEVEN_SECONDS = 0.5
+"""Frames of so long may come just before or just after a checkpoint."""
+SLACK_SECONDS = 2.0
+"""So much more than the clock allows is no lie: the start of a life is seen from outside, the pipe holds some."""
+CLOCK_SHARE = 0.001
+"""Clocks of sound hardware are off by up to 0.01 %; a feed's pace is that of the clock."""
+SHOWN = 5
+
+
+def judge(case: Case) -> list[Verdict]:
+    """Judge the hearing."""
+    return [_gaps(case), _availability(case), _recovery(case), _frames(case)]
+
+
+def _gaps(case: Case) -> Verdict:
+    lost = [gap for gap in case.record.lost if not _explained(case, gap)]
+    bound = case.profile.bounds.gaps
+    sentence = f"{plural(len(case.record.lost), 'gap')}"
+    sentence += f", {len(lost) or 'none'} of which no fault explains." if case.record.lost else "."
+    facts = {"first": [f"{gap.reason}, {_length(gap):.2f} s" for gap in lost[:SHOWN]]} if lost else {}
+    title = "Gaps only where injected"
+    return Verdict("gaps", title, outcome_of(len(lost) <= bound), len(lost), bound, "", sentence, facts)
+
+
+def _explained(case: Case, gap: Lost) -> bool:
+    """Return whether a fault explains a gap. One without a moment needs a fault in its life."""
+    if gap.at is None:
+        return any(fault.life == gap.life for fault in case.record.faults)
+    return covers(case.excused(), gap.at) or covers(case.excused(), gap.at - _length(gap))
+
+
+def _length(gap: Lost) -> float:
+    return samples_to_seconds(gap.end_sample - gap.start_sample)
+
+
+def _availability(case: Case) -> Verdict:
+    title, bound = "Available", case.profile.bounds.availability
+    first = next((life.ready for life in case.lives if life.ready is not None), None)
+    ran = [] if first is None else within(case.soaked, first, case.fed_until)
+    run_seconds = seconds(ran)
+    if first is None or run_seconds <= 0:
+        if not case.record.happened and not case.record.checkpoints:
+            return not_judged("availability", title, "%", "Nothing is known of it.")
+        return Verdict("availability", title, Outcome.FAIL, 0.0, 100 * bound, "%", "It never came to hear.")
+    excused = case.may_be_deaf()
+    deaf = [part for begin, end in ran for part in within([*_down(case), *_gap_stretches(case)], begin, end)]
+    counted = seconds(without(deaf, excused)) + (_short_of_frames(case, [*deaf, *excused]) if case.paced else 0.0)
+    share = max(0.0, 1 - counted / run_seconds)
+    sentence = f"Deaf for {counted:.1f} s of {run_seconds / 3600:.2f} h"
+    sentence += f", beyond what {plural(len(case.record.faults), 'fault')} explain." if case.record.faults else "."
+    facts = {"deaf_seconds": counted, "deaf_with_faults_seconds": seconds(deaf), "run_seconds": run_seconds}
+    return Verdict("availability", title, outcome_of(share >= bound), 100 * share, 100 * bound, "%", sentence, facts)
+
+
+def _down(case: Case) -> list[Stretch]:
+    """Return when there was no process that heard: from the end of a life to the next one that is ready."""
+    found: list[Stretch] = []
+    orderly = {moment.life for moment in case.record.happened if moment.kind == "stopped"}
+    for index, life in enumerate(case.lives):
+        later = [other.ready for other in case.lives[index + 1 :] if other.ready is not None]
+        if later:
+            found.append((life.ended, later[0]))
+        elif life.number not in orderly and life.ended < case.over:
+            found.append((life.ended, case.over))
+    return merged(found)
+
+
+def _gap_stretches(case: Case) -> list[Stretch]:
+    return [(gap.at - _length(gap), gap.at) for gap in case.record.lost if gap.at is not None]
+
+
+def _short_of_frames(case: Case, known: Sequence[Stretch]) -> float:
+    """Return the seconds for which frames are missing between checkpoints, beside what is known to be deaf."""
+    missing = 0.0
+    for checkpoints in case.sessions.values():
+        # Its source has ended when it is stopping.
+        hearing = [checkpoint for checkpoint in checkpoints if checkpoint.content.get("state") != "stopping"]
+        for before, after in pairwise(hearing):
+            came = (frames_received(after.content) - frames_received(before.content)) / FRAMES_PER_SECOND
+            short = after.at - before.at - came - seconds(within(known, before.at, after.at))
+            missing += short if short > UNEVEN_SECONDS else 0.0
+    return missing
+
+
+def _recovery(case: Case) -> Verdict:
+    title, bound = "Recovery after faults", case.profile.bounds.recovery_seconds
+    faults = [fault for fault in case.record.faults if fault.recovered is not None or _had_time(case, fault)]
+    if not faults:
+        return not_judged("recovery", title, "s", "No fault was made.")
+    never = [fault for fault in faults if fault.recovered is None]
+    slow = [fault for fault in faults if fault.recovered is not None and _took(fault) > fault.allowance_seconds]
+    worst = max((_took(fault) for fault in faults if fault.recovered is not None), default=None)
+    sentence = f"{plural(len(faults), 'fault')}; "
+    sentence += f"it heard again after {worst:.1f} s at most" if worst is not None else "it never heard again"
+    sentence += f", {len(never)} times not at all." if never and worst is not None else "."
+    failed = [*never, *slow]
+    facts = (
+        {"late": [f"{fault.kind} after {fault.began - case.began:.0f} s" for fault in failed[:SHOWN]]} if failed else {}
+    )
+    most = max([bound, *(fault.allowance_seconds for fault in faults)])
+    return Verdict("recovery", title, outcome_of(not failed), worst, most, "s", sentence, facts)
+
+
+def _took(fault: Fault) -> float:
+    return max(0.0, (fault.recovered or fault.ended) - fault.ended)
+
+
+def _had_time(case: Case, fault: Fault) -> bool:
+    return fault.ended + fault.allowance_seconds <= case.fed_until
+
+
+def _frames(case: Case) -> Verdict:
+    """Judge whether more frames are reported than the clock outside and the feed allow."""
+    title = "Frames as the clock and the feed allow"
+    if not case.record.checkpoints:
+        return Verdict("frames", title, Outcome.INCONCLUSIVE, None, None, "s", "There are no checkpoints to look at.")
+    excess = [_excess_seconds(case, own, _life_at(case, own[0].at)) for own in case.sessions.values()]
+    worst = max(excess)
+    bound = SLACK_SECONDS * max(1.0, case.record.header.speed)
+    sentence = (
+        f"{worst:.1f} s more audio reported than can have come."
+        if worst > 0
+        else "No more audio reported than can have come."
+    )
+    return Verdict("frames", title, outcome_of(worst <= bound), max(0.0, worst), bound, "s", sentence)
+
+
+def _life_at(case: Case, at: float) -> Life | None:
+    if case.record.header.attached:
+        return None
+    return next((life for life in reversed(case.lives) if life.began <= at), None)
+
+
+def _excess_seconds(case: Case, checkpoints: Sequence[Checkpoint], life: Life | None) -> float:
+    """Return by how much the audio that a session reports is more than there can have been, at its worst."""
+    speed = case.record.header.speed
+    stood = [(fault.began, fault.ended) for fault in case.record.faults if fault.kind == SOURCE_LOSS]
+    begin, first = (checkpoints[0].at, frames_received(checkpoints[0].content)) if life is None else (life.began, 0)
+    worst = 0.0
+    for checkpoint in checkpoints:
+        # A checkpoint says itself when it was taken: not after all was over.
+        at = min(checkpoint.at, case.over)
+        came = (frames_received(checkpoint.content) - first) / FRAMES_PER_SECOND
+        by_clock = speed * ((at - begin) * (1 + CLOCK_SHARE) - seconds(within(stood, begin, at)))
+        by_feed = math.inf if life is None else _fed_at_most(case, life, at)
+        worst = max(worst, came - min(by_clock, by_feed))
+    return worst
+
+
+def _fed_at_most(case: Case, life: Life, at: float) -> float:
+    """Return the seconds of audio that a life had been fed at a moment, at most: a piece yet to come was not."""
+    coming = [piece.start_sample for piece in case.record.played if piece.life == life.number and piece.began >= at]
+    fed = [moment.detail for moment in case.record.happened if moment.kind == "fed" and moment.life == life.number]
+    # "123456 samples"
+    whole = [int(detail.split()[0]) for detail in fed if detail.split()[0].isdigit()]
+    return min([*coming, *whole], default=math.inf) / SAMPLE_RATE

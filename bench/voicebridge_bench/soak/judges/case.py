@@ -1,0 +1,162 @@
+"""What every judge looks at: a record, the profile it was made with, and what follows from both."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from voicebridge.domain.units import FRAMES_PER_SECOND
+from voicebridge_bench.soak.journal import soaked_seconds, stretches
+from voicebridge_bench.soak.judges.spans import Stretch, covers
+from voicebridge_bench.soak.profiles import SECONDS_PER_HOUR, Profile
+from voicebridge_bench.soak.record import Checkpoint, Record
+from voicebridge_bench.soak.trouble import ENGINE_HANG, KILL, SOURCE_LOSS, STOP
+from voicebridge_bench.soak.verdict import Outcome, Verdict
+
+BEGINNING = ("started", "restarted")
+LEAVING = ("crashed", "killed", "stopped")
+"""What ends a life."""
+ENDING_FAULTS = frozenset({KILL, ENGINE_HANG})
+"""After these the process is gone, and that is right so: no other fault may end it."""
+DEAFENING = frozenset({KILL, STOP, SOURCE_LOSS})
+"""While these last nothing can be heard; with any other it is to hear on."""
+SEEN_SECONDS = 1.0
+"""That a process is gone is seen so much later at most."""
+MARGIN_SECONDS = 2.0
+"""What a fault does may be seen so much before or after: the harness looks from outside, now and then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One life of the process: from its start until it left, or until the soak was over."""
+
+    number: int
+    began: float
+    ended: float
+    ready: float | None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A record and its profile."""
+
+    record: Record
+    profile: Profile
+
+    @property
+    def began(self) -> float:
+        """When the soak began."""
+        return self.record.header.began
+
+    @cached_property
+    def soaked(self) -> list[Stretch]:
+        """When it was soaked; a soak that was resumed has several such stretches."""
+        return stretches(self.record)
+
+    @property
+    def over(self) -> float:
+        """When it was over, or cut off."""
+        return self.soaked[-1][1]
+
+    @property
+    def fed_until(self) -> float:
+        """When the load ended: a whole soak then waits for what is still to be decoded."""
+        return self.over if self.record.end is None else min(self.record.end.at, self.over)
+
+    @property
+    def soaked_hours(self) -> float:
+        """How long it was soaked."""
+        return soaked_seconds(self.record) / SECONDS_PER_HOUR
+
+    @property
+    def paced(self) -> bool:
+        """True when the audio came at the pace of time."""
+        return self.record.header.speed == 1
+
+    @cached_property
+    def sessions(self) -> dict[Any, list[Checkpoint]]:
+        """The checkpoints of each session, in the order in which they were read."""
+        found: dict[Any, list[Checkpoint]] = {}
+        for checkpoint in sorted(self.record.checkpoints, key=lambda checkpoint: checkpoint.at):
+            found.setdefault(checkpoint.content.get("session_id"), []).append(checkpoint)
+        return found
+
+    @cached_property
+    def pace(self) -> float:
+        """Hours of audio in an hour: 1, or the factor that was really reached."""
+        if self.paced:
+            return 1.0
+        newest = [own[-1].content for own in self.sessions.values()]
+        uptime = sum(float(content.get("uptime_seconds") or 0) for content in newest)
+        frames = sum(frames_received(content) for content in newest)
+        return frames / FRAMES_PER_SECOND / uptime if uptime > 0 and frames else self.record.header.speed
+
+    @property
+    def audio_hours(self) -> float:
+        """Hours of audio that were soaked."""
+        return self.soaked_hours * self.pace
+
+    @cached_property
+    def lives(self) -> list[Life]:
+        """The lives of the process, in order; one for a running service that was looked at."""
+        happened = sorted(self.record.happened, key=lambda moment: moment.at)
+        starts = {moment.life: moment.at for moment in reversed(happened) if moment.kind in BEGINNING}
+        ready = {moment.life: moment.at for moment in reversed(happened) if moment.kind == "ready"}
+        if not starts:
+            return [Life(1, self.began, self.over, ready.get(1, self.began))]
+        left = {moment.life: moment.at for moment in reversed(happened) if moment.kind in LEAVING}
+        # A life that a harness which crashed began has no end of its own: it ended with the stretch that it was in.
+        return [
+            Life(life, at, left.get(life, self._end_of_stretch(at)), ready.get(life))
+            for life, at in sorted(starts.items(), key=lambda start: start[1])
+        ]
+
+    def _end_of_stretch(self, at: float) -> float:
+        return next((end for begin, end in self.soaked if at <= end), self.over)
+
+    def excused(self, kinds: Collection[str] | None = None, margin_seconds: float = MARGIN_SECONDS) -> list[Stretch]:
+        """Return when faults (of such kinds) explain what went wrong: from beginning to end of the allowance."""
+        return [
+            (fault.began - margin_seconds, max(fault.began, fault.ended) + fault.allowance_seconds + margin_seconds)
+            for fault in self.record.faults
+            if kinds is None or fault.kind in kinds
+        ]
+
+    def may_be_deaf(self) -> list[Stretch]:
+        """Return when faults explain that nothing is heard: while they take hearing away, and in their allowance."""
+        return [
+            (
+                fault.began if fault.kind in DEAFENING else fault.ended - SEEN_SECONDS,
+                fault.ended + fault.allowance_seconds,
+            )
+            for fault in self.record.faults
+        ]
+
+    def unexplained(self, kinds: Sequence[str], faults: Collection[str] | None = None) -> list[tuple[float, str]]:
+        """Return what happened of such kinds, as moment and detail, while no fault (of such kinds) explains it."""
+        excused = self.excused(faults)
+        return [
+            (moment.at, moment.detail or moment.kind)
+            for moment in self.record.happened
+            if moment.kind in kinds and not covers(excused, moment.at)
+        ]
+
+
+def frames_received(content: Any) -> int:
+    """Return how many frames a checkpoint reports since its session began."""
+    return int((content.get("frames") or {}).get("received") or 0)
+
+
+def not_judged(code: str, title: str, unit: str, why: str) -> Verdict:
+    """Return the verdict on what is not judged."""
+    return Verdict(code, title, Outcome.NOT_JUDGED, None, None, unit, why)
+
+
+def outcome_of(passed: bool) -> Outcome:
+    """Return pass or fail."""
+    return Outcome.PASS if passed else Outcome.FAIL
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """Return a count with its noun."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -77,9 +77,11 @@ def test_unlike_hosts_and_versions_are_refused_unless_told(
     assert said in " ".join(compare(a, b, anyway=True).unlike)
 
 
-def test_another_load_is_no_other_host(tmp_path: Path) -> None:
+def test_another_load_is_no_other_host_and_is_told(tmp_path: Path) -> None:
     busy = MACHINE.model_copy(update={"load_average": (9.0, 9.0, 9.0)})
-    assert compare(_run(tmp_path, seed=1), _run(tmp_path, seed=2, machine=busy)).pairs
+    comparison = compare(_run(tmp_path, seed=1), _run(tmp_path, seed=2, machine=busy))
+    assert comparison.pairs
+    assert [note[:25] for note in comparison.notes] == ["B: The machine was busy a"]
 
 
 def test_unlike_parameters_and_facts_are_refused(tmp_path: Path) -> None:

@@ -112,6 +112,30 @@ def test_a_mistake_in_the_targets_is_told_before_anything_is_measured(
     assert 'perhaps "audio.level"' in capsys.readouterr().err
 
 
+def test_where_nothing_can_be_written_it_measures_in_the_temporary_directory(tmp_path: Path) -> None:
+    call = [*CALL, "run", "--suite", "store", "--iterations", "2", "--utterances", "20"]
+    environ = os.environ | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [*call, "--json", str(tmp_path / "out.json")], cwd="/proc", env=environ, capture_output=True, check=False
+    )
+    assert done.stderr == b""
+    [suite] = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["suites"]
+    assert suite["facts"]["scratch"].startswith(str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
+
+
+@pytest.mark.slow
+def test_without_espeak_the_first_text_is_left_out_and_the_run_incomplete(tmp_path: Path) -> None:
+    call = [*CALL, "run", "--suite", "start", "--iterations", "1", "--json", "out.json"]
+    done = subprocess.run(call, cwd=tmp_path, env=os.environ | {"PATH": "/none"}, capture_output=True, check=False)
+    assert done.returncode == 69
+    written = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    [suite] = written["suites"]
+    assert "espeak-ng" in suite["left_out"]["first text"]
+    assert [figure["name"] for figure in suite["figures"]] == ["start.first_sample", "start.ready"]
+    assert written["outcome"] == "incomplete"
+
+
 def test_a_scratch_directory_that_cannot_be_made_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "file"
     file.touch()

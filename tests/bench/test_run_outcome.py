@@ -14,6 +14,7 @@ from voicebridge_bench.components.figure import Context, Figure, LeftOut, Ready,
 from voicebridge_bench.components.html import page
 from voicebridge_bench.components.results import SCHEMA_FILE, Outcome, Run, Verdict, read, schema
 from voicebridge_bench.components.show import run_lines
+from voicebridge_bench.components.targets import FigureTargets, Targets
 
 
 def _failing(at: str) -> Suite:
@@ -83,6 +84,12 @@ def test_too_few_iterations_for_a_target_are_not_a_pass(tmp_path: Path) -> None:
     assert run.figures["quick"].p99 is None
     assert run.figures["quick"].verdict is Verdict.NOT_JUDGED
     assert run.outcome is Outcome.INCOMPLETE
+
+
+def test_a_target_in_another_unit_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    seconds = FigureTargets.model_validate({"statistic": "p50", "unit": "s"})
+    with pytest.raises(VoicebridgeError, match="it is measured in ms"):
+        run_of([suite_of({"quick": 1.0})], tmp_path, Targets({"quick": (seconds, "mine.toml")}))
 
 
 def test_figures_take_turns_round_by_round(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """Every suite for real, with few iterations: the figures are all there, and each of them is more than nothing."""
 
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.bench.runs import X86
+from voicebridge.settings.paths import database_path
 from voicebridge.store.database import open_database
 from voicebridge.store.search import SearchQuery, search
 from voicebridge_bench.components import figure as figures
@@ -14,7 +17,9 @@ from voicebridge_bench.components.host import look
 from voicebridge_bench.components.measure import Stopwatch
 from voicebridge_bench.components.results import Run
 from voicebridge_bench.components.runner import Wish, run
+from voicebridge_bench.components.scratch_state import scratch_state
 from voicebridge_bench.components.store import RARE_EVERY, RARE_WORD, build_history, filesystem_of
+from voicebridge_bench.components.texts import Texts, ended, outcome, transcript
 from voicebridge_bench.models import WHISPER_COMMANDS
 
 
@@ -78,8 +83,6 @@ def test_the_overhead_is_a_ratio_near_one(tmp_path: Path) -> None:
 
 def test_a_long_history_is_made_of_the_rows_that_the_real_path_makes(tmp_path: Path) -> None:
     build_history(tmp_path / "state", RARE_EVERY)
-    from voicebridge.settings.paths import database_path
-
     db = open_database(database_path(tmp_path / "state"), read_only=True)
     try:
         hits = search(db, RARE_WORD, SearchQuery())
@@ -90,6 +93,33 @@ def test_a_long_history_is_made_of_the_rows_that_the_real_path_makes(tmp_path: P
         assert db.conn.execute("SELECT count(*) FROM utterances WHERE status = 'done'").fetchone()[0] == RARE_EVERY
     finally:
         db.close()
+
+
+def _everything(db: Any) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of utterances and of what their triggers fill, without the moments of settling."""
+    rows = list(db.query("SELECT * FROM utterances ORDER BY id"))
+    for row in rows:
+        del row["settled_at"], row["delay_ms"]
+    found = {"utterances": rows, "settled": list(db.query("SELECT utterance_id FROM settled ORDER BY sequence"))}
+    vocabulary = "CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab('main', 'utterances_fts', 'instance')"
+    db.conn.execute(vocabulary)
+    return found | {"words": list(db.query("SELECT * FROM vocabulary ORDER BY term, doc, offset"))}
+
+
+def test_the_fast_way_ends_in_the_same_tables_as_the_real_path(tmp_path: Path) -> None:
+    build_history(tmp_path / "fast", 30)
+    source = Texts()
+    with scratch_state(tmp_path / "real") as state:
+        for number in range(30):
+            utterance = ended(state.session_id, number)
+            state.spool.append(utterance.key, utterance.started_at, np.zeros(utterance.span.samples, np.int16))
+            state.spool.seal(utterance.key, utterance.span.samples)
+            pending = state.store.add_pending(utterance)
+            heard = transcript(source.next(), utterance.span.start)
+            state.store.settle(outcome(pending.utterance_id, heard))
+        real = _everything(state.db)
+    with closing(open_database(database_path(tmp_path / "fast"))) as db:
+        assert _everything(db) == real
 
 
 def test_a_directory_in_memory_is_known(tmp_path: Path) -> None:

@@ -64,7 +64,9 @@ _out_file = click.Path(path_type=Path, dir_okay=False)
     "--targets", "targets_file", type=click.Path(path_type=Path, readable=False), help="Over the shipped ones."
 )
 @click.option("--class", "hardware_class", type=click.Choice(CLASSES), help="Instead of the class that is detected.")
-@click.option("--scratch", type=click.Path(path_type=Path, file_okay=False), help="On a disk; default: here.")
+@click.option(
+    "--scratch", type=click.Path(path_type=Path, file_okay=False), help="A directory on a disk. Default: here."
+)
 @click.option("--list", "list_only", is_flag=True, help="List suites and figures, and measure nothing.")
 def command(**options: Any) -> int:
     """Measure the parts of Voicebridge on this machine, and hold each figure against its target.
@@ -120,28 +122,41 @@ def _listed() -> Iterator[str]:
 
 @contextmanager
 def _scratch(place: Path | None) -> Iterator[Path]:
-    """Give a directory on the disk that is to be measured, and delete it at the end."""
-    parent = place or Path.cwd()
+    """Give a directory on the disk that is to be measured, and delete it at the end.
+
+    Where none can be made here, and none was named, it is made where temporary files are.
+    """
+    folder = _made_in(place) if place else _made_here()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _made_here() -> Path:
+    try:
+        return _made_in(Path.cwd())
+    except (VoicebridgeError, FileNotFoundError):  # of cwd: it was deleted
+        return _made_in(Path(tempfile.gettempdir()))
+
+
+def _made_in(parent: Path) -> Path:
     try:
         parent.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(parent).free
-        if free < SPARE_BYTES:
-            raise VoicebridgeError(
-                f"{parent} has {free // 1_000_000} MB free, and {SPARE_BYTES // 1_000_000} MB are needed for a while.",
-                "Name a directory on another disk with --scratch.",
-                exit_code=ExitCode.STORE,
-            )
-        folder = tempfile.mkdtemp(prefix=".voicebridge-bench-", dir=parent)
+        if free >= SPARE_BYTES:
+            return Path(tempfile.mkdtemp(prefix=".voicebridge-bench-", dir=parent)).absolute()
     except OSError as error:
         raise VoicebridgeError(
             f"No scratch directory can be made in {parent}: {error.strerror}.",
             "Name a directory that can be written, on a disk, with --scratch.",
             exit_code=ExitCode.STORE,
         ) from error
-    try:
-        yield Path(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    raise VoicebridgeError(
+        f"{parent} has {free // 1_000_000} MB free, and {SPARE_BYTES // 1_000_000} MB are needed for a while.",
+        "Name a directory on another disk with --scratch.",
+        exit_code=ExitCode.STORE,
+    )
 
 
 def _require_writable(file: Path | None) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from voicebridge.domain.errors import ExitCode, VoicebridgeError
-from voicebridge_bench.components.host import unlike
+from voicebridge_bench.components.host import is_busy, unlike
 from voicebridge_bench.components.measure import ratio_of
 from voicebridge_bench.components.results import FigureResult, Run
 
@@ -44,6 +44,8 @@ class Comparison:
     left_out: Sequence[str]
     unlike: Sequence[str]
     tolerance: float
+    notes: Sequence[str] = ()
+    """What else may stand behind a difference."""
     level: float = LEVEL
 
     @property
@@ -60,7 +62,8 @@ class Comparison:
         beyond = f" by more than {100 * self.tolerance:g} %" if self.tolerance else ""
         return (
             f"{len(self.pairs)} figures, B against A{beyond}: {told}. Between equals about {chance:.1f} would be "
-            "marked by chance."
+            "marked by chance. Each run speaks of its own time: load, heat and neighbours that changed between the two "
+            "are a difference, too. Whoever must be sure runs each twice."
         )
 
 
@@ -88,7 +91,8 @@ def compare(a: Run, b: Run, tolerance: float = 0.0, *, anyway: bool = False) -> 
         pairs.append(_pair(ours, theirs, tolerance))
     if not pairs:
         raise VoicebridgeError("These runs have no figure in common.", exit_code=ExitCode.USAGE)
-    return Comparison(pairs, left_out, differences, tolerance)
+    notes = [f"{name}: {told}" for name, one in (("A", a), ("B", b)) if (told := is_busy(one.host))]
+    return Comparison(pairs, left_out, differences, tolerance, notes)
 
 
 def _pair(a: FigureResult, b: FigureResult, tolerance: float) -> Pair:

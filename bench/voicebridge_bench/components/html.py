@@ -46,6 +46,7 @@ def plot(figure: FigureResult) -> str:
 
 def _draw(axes, figure: FigureResult) -> None:  # type: ignore[no-untyped-def]
     import numpy as np
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     values = np.array([value for one in figure.rounds for value in one])
     marks = [figure.target.most] if figure.target else []
@@ -57,6 +58,12 @@ def _draw(axes, figure: FigureResult) -> None:  # type: ignore[no-untyped-def]
     axes.hist(np.clip(values, edges[0], edges[-1]), bins=edges, color=_BAR)
     if wide:
         axes.set_xscale("log")
+        marks_a_decade = (1.0, 3.0) if high / low < 1000 else (1.0,)
+        axes.xaxis.set_major_locator(LogLocator(subs=marks_a_decade, numticks=6))
+        axes.xaxis.set_minor_locator(NullLocator())
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.axvline(float(np.median(values)), color=_INK, linewidth=1)
     if figure.target is not None:
         axes.axvline(figure.target.most, color=_TARGET, linewidth=1.6)

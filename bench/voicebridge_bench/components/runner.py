@@ -20,7 +20,7 @@ from voicebridge_bench.components.results import (
     Verdict,
     outcome_of,
 )
-from voicebridge_bench.components.targets import Targets
+from voicebridge_bench.components.targets import Targets, TargetsError
 
 ITERATIONS = 200
 
@@ -66,7 +66,7 @@ def run(wish: Wish, context: Context, machine: Host, progress: Progress) -> Run:
 
 
 def run_suite(suite: Suite, context: Context, wish: Wish, progress: Progress) -> SuiteResult:
-    """Run one suite. Raises VoicebridgeError only for targets that cannot be used."""
+    """Run one suite. Raises TargetsError for targets that cannot be used."""
     began = time.monotonic()
     state, reason = "skipped", ""
     ready: Ready | None = None
@@ -76,8 +76,12 @@ def run_suite(suite: Suite, context: Context, wish: Wish, progress: Progress) ->
     try:
         with suite.open(context) as ready:
             state = "broken"
+            for figure in ready.figures:
+                wish.targets.check(figure.name, figure.unit)
             measured = measure(ready.figures, wish.iterations, progress)
             state = "ran"
+    except TargetsError:
+        raise
     except VoicebridgeError as error:
         reason = str(error)
     if state == "ran":

@@ -61,6 +61,7 @@ def compare_lines(comparison: Comparison) -> Iterator[str]:
     """Yield a comparison: what differs, each figure side by side, what is slower."""
     yield from (f"unlike: {printable(one)}" for one in comparison.unlike)
     yield from (f"left out: {printable(one)}" for one in comparison.left_out)
+    yield from comparison.notes
     rows = [
         (
             pair.name,

@@ -92,7 +92,7 @@ def _decodes(watch: Stopwatch, contestant: _Contestant, stack: ExitStack) -> lis
     return [
         Figure(
             f"speech.{contestant.name}.{seconds}s",
-            f"{info.engine} {info.model}: decode {seconds} s",
+            f"{contestant.name.replace('.', ' ', 1)}: decode {seconds} s",
             "ms",
             timed(watch, partial(_decode_and_judge, engine, sound(seconds))),
             SHARES[seconds],

@@ -20,6 +20,12 @@ SHIPPED_NAME = "shipped"
 MAX_BYTES = 1024**2
 
 
+class TargetsError(VoicebridgeError):
+    """Targets that cannot be used; no figure is to blame."""
+
+    exit_code = ExitCode.USAGE
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -59,22 +65,27 @@ class Targets:
     def judge(self, name: str, unit: str, summary: Summary, hardware_class: str) -> tuple[Target | None, Verdict, str]:
         """Return the target of a figure on a class, how it stands, and why, in words.
 
-        Raises VoicebridgeError when the target is in another unit.
+        Raises TargetsError when the target is in another unit.
         """
+        self.check(name, unit)
         found = self._find(name)
         bound = found[0].bound(hardware_class) if found else None
         if found is None or bound is None:
             where = f"on {hardware_class}" if hardware_class else "on a machine of no known class"
             return None, Verdict.NO_TARGET, f"it has no target {where}"
         targets, source = found
-        if targets.unit != unit:
-            raise _wrong(source, f"{name} is in {targets.unit}; it is measured in {unit}")
         target = Target(statistic=targets.statistic, most=bound.most, reason=bound.reason, source=source)
         figure = summary.percentiles[targets.statistic]
         if figure is None:
             return target, Verdict.NOT_JUDGED, f"{targets.statistic}: {summary.withheld[targets.statistic]}"
         verdict = Verdict.MET if figure <= bound.most else Verdict.MISSED
         return target, verdict, f"{targets.statistic} {figure:.4g} {unit}, at most {bound.most:g} {unit}"
+
+    def check(self, name: str, unit: str) -> None:
+        """Raise TargetsError when the target of a figure is in another unit; to be asked before it is measured."""
+        found = self._find(name)
+        if found is not None and found[0].unit != unit:
+            raise _wrong(found[1], f"{name} is in {found[0].unit}; it is measured in {unit}")
 
     def _find(self, name: str) -> tuple[FigureTargets, str] | None:
         if name in self._by_figure:
@@ -85,7 +96,7 @@ class Targets:
 def load(override: Path | None = None, shipped: Path = SHIPPED) -> Targets:
     """Return the shipped targets, covered figure by figure by those of a file.
 
-    Raises VoicebridgeError that names every mistake in it: TOML, an unknown figure or class, a missing reason.
+    Raises TargetsError that names every mistake in it: TOML, an unknown figure or class, a missing reason.
     """
     found = {name: (targets, SHIPPED_NAME) for name, targets in _read(shipped).items()}
     if override is not None:
@@ -102,7 +113,7 @@ def _read(path: Path) -> dict[str, FigureTargets]:
             raise _wrong(str(path), "it is too long")
         tables = tomllib.loads(data.decode())
     except OSError as error:
-        raise VoicebridgeError(
+        raise TargetsError(
             f"The targets {path} cannot be read: {error.strerror}.", exit_code=ExitCode.NO_INPUT
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -131,9 +142,8 @@ def _figure(name: str, table: object, complain: Callable[[str], None]) -> Figure
         return None
 
 
-def _wrong(source: str, why: str) -> VoicebridgeError:
-    return VoicebridgeError(
+def _wrong(source: str, why: str) -> TargetsError:
+    return TargetsError(
         f"The targets {source} cannot be used: {why}.",
         "The shipped targets.toml shows how they are written; `voicebridge-bench run --list` names the figures.",
-        exit_code=ExitCode.USAGE,
     )

@@ -213,3 +213,11 @@ def test_a_record_of_a_newer_version_is_not_guessed_at(tmp_path: Path) -> None:
     newer = Header(**{**{name: getattr(HEADER, name) for name in HEADER.__slots__}, "schema": SCHEMA + 1})
     with pytest.raises(VoicebridgeError, match="newer version"):
         read_record(write(tmp_path, header=newer))
+
+
+def test_two_soaks_do_not_write_into_one_record(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    with pytest.raises(VoicebridgeError, match="A soak is running"):
+        Recorder(tmp_path)
+    recorder.close()
+    Recorder(tmp_path).close()

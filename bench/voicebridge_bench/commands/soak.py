@@ -18,9 +18,10 @@ from voicebridge.cli.asking import daemon_to_tell
 from voicebridge.cli.invocation import Invocation
 from voicebridge.domain.errors import ExitCode
 from voicebridge_bench.soak.profiles import PROFILES, EngineKind, profile_named
-from voicebridge_bench.soak.running import Asked, Progress, Show, attach, begin, profile_of, resume
+from voicebridge_bench.soak.running import FAILED, Asked, Progress, Show, attach, begin, profile_of, resume
 
 if TYPE_CHECKING:
+    from voicebridge_bench.soak.record import End
     from voicebridge_bench.soak.verdict import Judgement
 
 QUICK_SECONDS = 300.0
@@ -132,11 +133,11 @@ def report_on(folder: Path) -> int:
     write_reports(record, judgement, folder)
     click.echo(summary(record, judgement))
     click.echo(f"Reports: {folder}")
-    return _status_of(judgement)
+    return _status_of(judgement, record.end)
 
 
-def _status_of(judgement: "Judgement") -> int:
-    if judgement.failed:
+def _status_of(judgement: "Judgement", end: "End | None") -> int:
+    if judgement.failed or (end is not None and end.reason == FAILED):
         return ExitCode.FAILURE
     return ExitCode.OK if judgement.complete else ExitCode.INTERRUPTED
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from voicebridge.daemon.control_client import Client
 from voicebridge.domain.errors import VoicebridgeError
-from voicebridge_bench.soak.record import Announced, Checkpoint, Entry, Happened, Heard
+from voicebridge.domain.units import FRAME_SAMPLES, seconds_to_samples
+from voicebridge_bench.soak.record import Announced, Checkpoint, Entry, Happened, Heard, Lost
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +48,8 @@ class Service:
         self._began_wall = time.time()
         self._wall_of_zero = self._began_wall - time.monotonic()
         self._settled_at: dict[int, float] = {}
+        self._gaps: dict[int, dict[str, float]] = {}
+        """Seconds lost by reason, as the newest checkpoint of each session has them."""
         self._since = self._began_wall
         self._state = ""
         self._answered = time.monotonic()
@@ -93,6 +96,7 @@ class Service:
             self._since = max(self._since, record["at"])
             self.heap_bytes = record["memory"]["heap_bytes"]
             self._lives[record["session_id"]] = self._life
+            self._note_gaps(record)
         return [Checkpoint(float(record["monotonic_seconds"]), record) for record in found]
 
     def finish(self) -> None:
@@ -153,6 +157,20 @@ class Service:
         if now - self._answered >= SILENT_SECONDS and not self._silent:
             self._silent = True
             self._happened("hang", f"it does not answer for {now - self._answered:.0f} s")
+
+    def _note_gaps(self, record: Mapping[str, Any]) -> None:
+        """Write down the audio that was lost since the checkpoint before: how much and why; where is not told."""
+        before = self._gaps.get(record["session_id"])
+        now = self._gaps[record["session_id"]] = dict(record["gaps"]["seconds_by_reason"])
+        if before is None:
+            return
+        start = record["frames"]["received"] * FRAME_SAMPLES
+        for reason, seconds in now.items():
+            lost = seconds_to_samples(seconds - before.get(reason, 0.0))
+            if lost > 0:
+                at = float(record["monotonic_seconds"])
+                self._tell(Lost(record["session_id"], self._life, start, start + lost, reason, at))
+                start += lost
 
     def _heard(self, record: Mapping[str, Any]) -> Heard:
         number = record["utterance_id"]

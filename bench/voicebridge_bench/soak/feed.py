@@ -5,6 +5,7 @@ must have kept it: a piece that a kill cut off was not played.
 """
 
 import fcntl
+import logging
 import os
 import select
 import struct
@@ -21,6 +22,8 @@ from voicebridge.domain.audio import Samples
 from voicebridge.domain.units import SAMPLE_BYTES, samples_to_seconds, seconds_to_samples
 from voicebridge_bench.soak.playing import Programme, Stretch
 from voicebridge_bench.soak.record import Played
+
+logger = logging.getLogger(__name__)
 
 BLOCK_SECONDS = 0.04
 """At the pace of time: as a microphone's blocks come by default (`audio.block_ms`)."""
@@ -67,6 +70,8 @@ class Feed:
     ) -> None:
         self.fed_total = 0
         """Samples written to all lives together."""
+        self.error: Exception | None = None
+        """What ended the thread, a fault of ours: a soak without a feed is none."""
         self._programme = programme
         self._engine = engine
         self._speed = speed
@@ -138,6 +143,13 @@ class Feed:
             return 0.0 if self._line is None else samples_to_seconds(_unread(self._line))
 
     def _run(self) -> None:
+        try:
+            self._feed_on()
+        except Exception as error:
+            logger.exception("the feed has failed")
+            self.error = error
+
+    def _feed_on(self) -> None:
         while not self._stopping:
             line = self._line
             if line is None or line.broken or self._standing:

@@ -4,6 +4,7 @@
 """
 
 import errno
+import fcntl
 import json
 import os
 import threading
@@ -41,7 +42,10 @@ _BY_NAME: Mapping[str, type] = {kind.__name__: kind for kind in KINDS}
 
 
 class Recorder:
-    """Appends entries to the record in a folder. Any thread may write; a line is on the disk when ``write`` returns."""
+    """Appends entries to the record in a folder. Any thread may write; a line is on the disk when ``write`` returns.
+
+    Raises VoicebridgeError when another soak writes there.
+    """
 
     def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,6 +55,13 @@ class Recorder:
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._file = self.path.open("ab", buffering=0)
+        try:
+            # It goes with the process, whatever ends that.
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.close()
+            advice = "Wait for its end, or name another folder."
+            raise VoicebridgeError(f"A soak is running in {folder}.", advice, exit_code=ExitCode.BUSY) from None
         self._drop_torn_line()
 
     def write(self, entry: Entry) -> None:

@@ -70,13 +70,13 @@ class OwnDaemon:
 
     def __init__(self, folder: Path, load: Load, past: Past, tell: Callable[[Entry], None]) -> None:
         profile = load.profile
-        self.home = make_home(folder / HOME_NAME)
+        pieces = pool_for(profile.load, load.seed, load.audio_seconds)
+        self.home = make_home(folder.absolute() / HOME_NAME)
         end_leftover(self.home)
         self.settings = settings_of(profile, self.home, load.checkpoint_seconds)
         environment, no_shim = environment_of(self.home, bool(profile.faults), load.planted)
         self._tell, self._past = tell, past
         self._announced = dict(past.announced)
-        pieces = pool_for(profile.load, load.seed, load.audio_seconds)
         # Another part of a soak that was cut off plays something else.
         programme = Programme(profile.load, pieces, load.seed + 1_000_003 * past.parts)
         self.feed = Feed(programme, profile.load.engine, load.speed, tell)
@@ -90,8 +90,8 @@ class OwnDaemon:
         self._injector = Injector(planned, can, self.lives, tell)
         self._checkpoints = Checkpoints(self.home.database)
         self._checkpoints.skip(past.checkpoints)
-        if left_out := sorted({fault.kind for fault in profile.faults} - set(can)):
-            tell(Happened(time.monotonic(), "left_out", past.lives, f"{', '.join(left_out)}: {no_shim}"))
+        left_out = sorted({fault.kind for fault in profile.faults} - set(can))
+        self._left_out = f"{', '.join(left_out)}: {no_shim}" if left_out else ""
 
     @property
     def state(self) -> Path:
@@ -136,10 +136,14 @@ class OwnDaemon:
 
     def start(self) -> None:
         """Begin to feed; the daemon starts at the first look."""
+        if self._left_out:
+            self._tell(Happened(time.monotonic(), "left_out", self._past.lives, self._left_out))
         self.feed.start()
 
     def look(self, elapsed: float) -> None:
-        """Do what is due."""
+        """Do what is due. Raises what has ended the feed."""
+        if self.feed.error is not None:
+            raise self.feed.error
         self.lives.look(time.monotonic())
         self._injector.look(elapsed)
 

@@ -141,8 +141,10 @@ def begin(asked: Asked, folder: Path, stopping: threading.Event, show: Show) -> 
     """Soak a daemon of its own, and write the record into a folder. Raises VoicebridgeError before it has begun."""
     recorder = _new_recorder(folder)
     try:
+        # It may have nothing to play; then there is no record either.
+        subject = OwnDaemon(folder, _load(asked), Past(), recorder.write)
         recorder.write(_header(asked, attached=False))
-        _soak(Conductor(recorder, asked, stopping, show), OwnDaemon(folder, _load(asked), Past(), recorder.write))
+        _soak(Conductor(recorder, asked, stopping, show), subject)
     finally:
         recorder.close()
 
@@ -175,8 +177,8 @@ def resume(folder: Path, stopping: threading.Event, show: Show) -> None:
     past = Past.of(record)
     recorder = Recorder(folder)
     try:
-        recorder.write(Happened(time.monotonic(), RESUMED, past.lives, f"after {soaked_seconds(record):.0f} s"))
         subject = OwnDaemon(folder, _load(asked), past, recorder.write)
+        recorder.write(Happened(time.monotonic(), RESUMED, past.lives, f"after {soaked_seconds(record):.0f} s"))
         _soak(Conductor(recorder, asked, stopping, show, past.soaked_seconds), subject)
     finally:
         recorder.close()
@@ -190,7 +192,7 @@ def profile_of(header: Header) -> Profile:
 
 
 def _new_recorder(folder: Path) -> Recorder:
-    if (folder / FILE_NAME).exists():
+    if (folder / FILE_NAME).exists() and (folder / FILE_NAME).stat().st_size:
         raise VoicebridgeError(f"{folder} holds a soak already.", "Name another folder, or go on with --resume.")
     return Recorder(folder)
 

@@ -185,7 +185,8 @@ def test_a_harness_that_dies_leaves_a_record_and_no_daemon(tmp_path: Path) -> No
 
     def announced() -> bool:
         assert harness.poll() is None
-        return (folder / FILE_NAME).exists() and len(read_record(folder).announced) >= 2
+        path = folder / FILE_NAME
+        return path.exists() and path.stat().st_size > 0 and len(read_record(folder).announced) >= 2
 
     wait_until(announced)
     pid = read_record(folder).samples[-1].pid
@@ -271,3 +272,11 @@ def test_there_must_be_a_service_to_look_at(tmp_path: Path) -> None:
         attach(lambda: Client(home.control), ASKED, tmp_path / "soak", threading.Event(), lambda _progress: None)
     assert not (tmp_path / "soak").exists()
     home.leave()
+
+
+def test_audio_that_a_resumed_soak_has_had_counts(record: Record) -> None:
+    past = Past.of(record)
+    assert past.audio_seconds == pytest.approx(SOAK_SECONDS, abs=5)
+    assert past.lives == 1
+    assert past.sessions == {1: 1}
+    assert past.announced.keys() == {told.utterance for told in record.announced}

@@ -81,7 +81,7 @@ def test_what_is_shown_is_short() -> None:
 
 def test_what_is_shown_of_trouble_and_speed() -> None:
     told = _told(Progress(0.5, 60.0, "deaf", 1, 1_000_000, 3, 2, 24.6))
-    assert told == "deaf, 1 utterances, 1 MB, 3 faults, 25 times as fast as time"
+    assert told == "deaf, 1 utterance, 1 MB, 3 faults, 25 times as fast as time"
 
 
 def test_without_a_terminal_there_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,7 +112,8 @@ def test_sigterm_ends_it_early_with_reports_of_what_was_soaked(tmp_path: Path) -
     words = [sys.executable, "-c", "from voicebridge_bench.cli import main; main()", "soak", "--profile", "busy"]
     harness = subprocess.Popen([*words, "--duration", "5m", "--output", str(folder)], stdout=subprocess.PIPE, text=True)
     deadline, pause = time.monotonic() + WAIT_SECONDS, threading.Event()
-    while not ((folder / FILE_NAME).exists() and read_record(folder).announced):
+    path = folder / FILE_NAME
+    while not (path.exists() and path.stat().st_size and read_record(folder).announced):
         assert harness.poll() is None
         assert time.monotonic() < deadline
         pause.wait(0.2)

@@ -80,7 +80,7 @@ class Options:
 @click.command("soak")
 @click.option("--duration", type=Duration(), default=28_800.0, metavar="TIME", help="8h (default), 90m, 300s, ...")
 @click.option("--quick", is_flag=True, help="Five minutes; the same in everything else.")
-@click.option("--profile", type=click.Choice(list(PROFILES)), default="office", show_default=True, help="See below.")
+@click.option("--profile", type=click.Choice(list(PROFILES)), default="office", show_default=True, help="See above.")
 @click.option("--engine", type=click.Choice(["whisper", "sphinx"]), help="Instead of the profile's.")
 @click.option("--attach", "attached", is_flag=True, help="Look at the service that runs; nothing is played or broken.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="With --attach: whose state directory this is.")
@@ -201,12 +201,16 @@ class _Lines:
 
 
 def _told(progress: Progress) -> str:
-    parts = [progress.state, f"{progress.utterances} utterances", f"{progress.rss_bytes / 1e6:.0f} MB"]
+    parts = [progress.state, _counted(progress.utterances, "utterance"), f"{progress.rss_bytes / 1e6:.0f} MB"]
     if progress.faults:
-        parts.append(f"{progress.faults} faults")
+        parts.append(_counted(progress.faults, "fault"))
     if progress.factor > 1.5:
         parts.append(f"{progress.factor:.0f} times as fast as time")
     return ", ".join(parts)
+
+
+def _counted(count: int, one: str) -> str:
+    return f"{count} {one}{'' if count == 1 else 's'}"
 
 
 def _left(seconds: float) -> str:

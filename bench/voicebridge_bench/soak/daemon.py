@@ -24,7 +24,8 @@ LINE_BYTES = 1_000_000
 ERRORS_TOLD = 200
 """Error lines of one life that are put into the record; the rest is counted."""
 ASK_SECONDS = 1.0
-READERS_SECONDS = 10.0
+READERS_SECONDS = 1.0
+"""For what a dead process has written; a child of its own may outlive it and hold its outputs open."""
 _ERROR = re.compile(r"^\S+ (?:error|critical) (?P<said>.*)", re.DOTALL)
 """A line of the log, as voicebridge.daemon.log_forms.plain_lines writes it."""
 

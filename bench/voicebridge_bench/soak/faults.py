@@ -103,7 +103,7 @@ class Stopping:
     def begin(self) -> None:
         """Stop it."""
         if self.lives.child is not None:
-            self.lives.excused = True
+            self.lives.excuse(True)
             self.lives.child.send(signal.SIGSTOP)
 
     def over(self) -> bool:
@@ -112,7 +112,7 @@ class Stopping:
 
     def end(self) -> None:
         """Let it go on."""
-        self.lives.excused = False
+        self.lives.excuse(False)
         if self.lives.child is not None:
             self.lives.child.send(signal.SIGCONT)
 

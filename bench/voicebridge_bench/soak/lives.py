@@ -43,8 +43,7 @@ class Lives:
         """Of which life each session is."""
         self.expected_end = ""
         """What is about to end it on purpose; its death is then no crash."""
-        self.excused = False
-        """True while it is stopped on purpose: it cannot answer."""
+        self._excused = False
         self.announced = 0
         self.log_bytes = 0
         """Of the lives that have ended."""
@@ -72,9 +71,14 @@ class Lives:
                 self._start(now)
         elif child.exit_status is not None:
             self._ended(child, child.exit_status, now)
-        elif now >= self._next_look and not self.excused:
+        elif now >= self._next_look and not self._excused:
             self._next_look = now + (STATUS_SECONDS if self._hears else LOOK_SECONDS)
             self._ask(child, now)
+
+    def excuse(self, excused: bool) -> None:
+        """Ask it nothing while it is stopped on purpose: it cannot answer."""
+        self._excused = excused
+        self._answered = time.monotonic()
 
     def ask_again(self) -> None:
         """Have the next look ask it: something was done to it."""
@@ -121,7 +125,7 @@ class Lives:
         self._start_at = now + pause
         kind, why = ("killed", self.expected_end) if self.expected_end else ("crashed", "by itself")
         self.expected_end = ""
-        self.excused = False
+        self._excused = False
         self._happened(now, kind, f"{why}, {_told(status)}, after {lived:.1f} s")
 
     def _bury(self, child: Child) -> None:

@@ -49,6 +49,7 @@ class Past:
     announced: dict[int, float] = field(default_factory=dict)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     soaked_seconds: float = 0.0
+    audio_seconds: float = 0.0
     parts: int = 0
 
     @classmethod
@@ -61,6 +62,7 @@ class Past:
             announced={announced.utterance: announced.at for announced in record.announced},
             checkpoints=list(record.checkpoints),
             soaked_seconds=soaked_seconds(record),
+            audio_seconds=samples_to_seconds(sum(_fed_samples(record).values())),
             parts=1 + sum(happened.kind == "resumed" for happened in record.happened),
         )
 
@@ -203,6 +205,15 @@ def end_leftover(home: Home) -> None:
 
 def _runs_on(words: list[str] | None, state: str) -> bool:
     return bool(words) and "voicebridge" in words and "--stdin" in words and state in words  # type: ignore[operator]
+
+
+def _fed_samples(record: Record) -> dict[int, int]:
+    """Return how much each life was fed: as it was told at its end, else up to its last piece of speech."""
+    fed: dict[int, int] = {}
+    for piece in record.played:
+        fed[piece.life] = max(fed.get(piece.life, 0), piece.end_sample)
+    told = {happened.life: happened.detail.split()[0] for happened in record.happened if happened.kind == "fed"}
+    return fed | {life: int(samples) for life, samples in told.items()}
 
 
 def _told_sessions(record: Record) -> dict[int, int]:

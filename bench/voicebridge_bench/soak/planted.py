@@ -175,7 +175,7 @@ PLANTED: Mapping[str, Planted] = {
         "A file is opened every two seconds, and none closed.", frozenset({"open_files"}), _leak_files, 300
     ),
     "threads": Planted(
-        "A thread is started every three seconds, and none ends.", frozenset({"threads"}), _leak_threads, 300
+        "A thread is started every three seconds, and none ends.", frozenset({"threads"}), _leak_threads, 150
     ),
     "lose": Planted("Each third utterance is deleted once it was announced.", frozenset({"lost", "heard"}), _lose, 75),
     "double": Planted("Each third utterance is stored twice.", frozenset({"doubled"}), _double, 75),

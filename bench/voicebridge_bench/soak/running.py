@@ -179,7 +179,7 @@ def resume(folder: Path, stopping: threading.Event, show: Show) -> None:
     try:
         subject = OwnDaemon(folder, _load(asked), past, recorder.write)
         recorder.write(Happened(time.monotonic(), RESUMED, past.lives, f"after {soaked_seconds(record):.0f} s"))
-        _soak(Conductor(recorder, asked, stopping, show, past.soaked_seconds), subject)
+        _soak(Conductor(recorder, asked, stopping, show, past), subject)
     finally:
         recorder.close()
 
@@ -206,14 +206,14 @@ class Conductor:
         asked: Asked,
         stopping: threading.Event,
         show: Show,
-        soaked_before: float = 0.0,
+        past: Past | None = None,
     ) -> None:
         self.tell: Callable[[Entry], None] = recorder.write
         self._recorder = recorder
         self._asked = asked
         self._stopping = stopping
         self._show = show
-        self._before = soaked_before
+        self._past = past or Past()
         self._began = time.monotonic()
 
     def conduct(self, subject: Subject) -> End:
@@ -239,12 +239,12 @@ class Conductor:
 
     @property
     def _elapsed(self) -> float:
-        return self._before + time.monotonic() - self._began
+        return self._past.soaked_seconds + time.monotonic() - self._began
 
     def _done_seconds(self, subject: Subject) -> float:
         if self._asked.speed == 1:
             return self._elapsed
-        return self._before * self._asked.speed + subject.audio_seconds
+        return self._past.audio_seconds + subject.audio_seconds
 
     def _over(self, subject: Subject) -> str:
         if self._done_seconds(subject) >= self._asked.duration_seconds:

@@ -18,6 +18,7 @@ COMMANDS = {
     "endure": "Hold the engine at full load while speech runs on.",
     "footprint": "CPU in silence, memory, time to the first sample.",
     "soak": "The whole daemon for hours: played to, watched, judged.",
+    "judge": "Judge what a soak has written down again, and report it anew.",
     "overhead": "What health and HTTP cost, in silence and with a crowd.",
 }
 

@@ -106,7 +106,8 @@ def test_figures_take_turns_round_by_round(tmp_path: Path) -> None:
     def opened(_context: Context) -> Iterator[Ready]:
         yield Ready([taking("a"), taking("b")])
 
-    run = run_of([Suite("turns", "Turns", ("a", "b"), opened)], tmp_path, iterations=16)
+    turns = Suite("turns", "Turns", ("a", "b"), opened)
+    run = run_of([turns, suite_of({"other": 1.0})], tmp_path, iterations=16)
     # A warm-up that does not count, and two that do, in each round.
     assert order == ["a", "a", "a", "b", "b", "b"] * 8
     assert run.figures["a"].iterations == 16
@@ -119,6 +120,26 @@ def test_a_figure_with_audio_has_a_real_time_factor(tmp_path: Path) -> None:
 
     run = run_of([Suite("speech", "Speech", ("decode",), opened)], tmp_path)
     assert run.figures["decode"].real_time_factor == pytest.approx(0.1)
+
+
+def test_rounds_of_all_suites_stand_between_those_of_each(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def suite(name: str) -> Suite:
+        def take() -> float:
+            order.append(name)
+            return 0.001
+
+        @contextmanager
+        def opened(_context: Context) -> Iterator[Ready]:
+            order.append(f"{name} opened")
+            yield Ready([Figure(name, name, "ms", take, warm_up=0)])
+            order.append(f"{name} closed")
+
+        return Suite(name, name, (name,), opened)
+
+    run_of([suite("a"), suite("b")], tmp_path, iterations=8)
+    assert order == ["a opened", "b opened", *["a", "b"] * 8, "b closed", "a closed"]
 
 
 def test_the_shipped_schema_is_that_of_the_code() -> None:

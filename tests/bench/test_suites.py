@@ -165,3 +165,11 @@ def test_what_is_measured_in_lots_is_given_out_in_order() -> None:
     lots = iter([[1.0, 2.0], [3.0]])
     pool = figures.Pool(lambda: next(lots))
     assert [pool(), pool(), pool()] == [1.0, 2.0, 3.0]
+
+
+def test_a_new_round_does_not_take_what_an_old_one_left() -> None:
+    lots = iter([[1.0, 2.0], [3.0, 4.0]])
+    pool = figures.Pool(lambda: next(lots))
+    assert pool() == 1.0
+    pool.clear()
+    assert pool() == 3.0

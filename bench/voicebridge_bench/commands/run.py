@@ -71,7 +71,8 @@ _out_file = click.Path(path_type=Path, dir_okay=False)
 def command(**options: Any) -> int:
     """Measure the parts of Voicebridge on this machine, and hold each figure against its target.
 
-    Figures are taken in eight rounds, with warm-up; what is given has enough samples behind it, what is not says why.
+    Figures are taken in eight rounds over the whole run, with warm-up before each; what is given has enough samples
+    behind it, what is not says why.
 
     Exit status: 0 all targets met, 1 one missed or a suite broke, 2 wrong usage or targets, 69 not everything could be
     measured or judged here.
@@ -101,7 +102,7 @@ def _run(wanted: RunOptions) -> "Run":
         detected = host.HardwareClass(wanted.hardware_class, told)
     suites = [suite(name) for name in dict.fromkeys(wanted.names or SUITE_NAMES)]
     wish = runner.Wish(suites, wanted.iterations, in_force, detected)
-    with _scratch(wanted.scratch) as folder, _progress(len(suites)) as progress:
+    with _scratch(wanted.scratch) as folder, _progress() as progress:
         context = runner.context_in(folder, _models_dir(), wanted.utterances)
         return runner.run(wish, context, machine, progress)
 
@@ -180,7 +181,7 @@ def _write(run: "Run", json_file: Path | None, html_file: Path | None) -> None:
 
 
 @contextmanager
-def _progress(suites: int) -> "Iterator[Progress]":
+def _progress() -> "Iterator[Progress]":
     """Give what tells a terminal how far it is; a pipe is told nothing."""
     if not sys.stderr.isatty():
         yield lambda _what, _share: None
@@ -190,12 +191,5 @@ def _progress(suites: int) -> "Iterator[Progress]":
 
     columns = (TextColumn("{task.description:<32}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=suites)
-        begun = 0
-
-        def tell(what: str, share: float) -> None:
-            nonlocal begun
-            begun += what.endswith(": preparing")
-            bar.update(task, description=what, completed=begun - 1 + share)
-
-        yield tell
+        task = bar.add_task("", total=1.0)
+        yield lambda what, share: bar.update(task, description=what, completed=share)

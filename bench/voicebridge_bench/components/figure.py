@@ -36,6 +36,8 @@ class Figure:
     """What a comparison must find alike."""
     audio_seconds: float | None = None
     """Length of what is decoded: gives a real-time factor."""
+    begin: Callable[[], None] = lambda: None
+    """Called before each round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,10 @@ class Pool:
     def __init__(self, produce: Callable[[], Sequence[float]]) -> None:
         self._produce = produce
         self._left: list[float] = []
+
+    def clear(self) -> None:
+        """Forget what is left: the next sample is measured anew."""
+        self._left.clear()
 
     def __call__(self) -> float:
         """Return the next sample, in the order in which they were measured."""

@@ -1,10 +1,13 @@
-"""Runs suites: round by round, figure by figure, so that what the machine does meanwhile falls on all of them alike."""
+"""Runs suites round by round, so that what the machine does meanwhile falls on all figures alike."""
 
+import itertools
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from voicebridge.domain.errors import VoicebridgeError
 from voicebridge_bench.components import host
@@ -25,7 +28,7 @@ from voicebridge_bench.components.targets import Targets, TargetsError
 ITERATIONS = 200
 
 Progress = Callable[[str, float], None]
-"""Told what is being measured, and which share of its suite is done."""
+"""Told what is being measured, and which share of the rounds is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +42,22 @@ class Wish:
 
 
 def run(wish: Wish, context: Context, machine: Host, progress: Progress) -> Run:
-    """Run every suite; one that cannot run is skipped, one that fails on its way is broken, and the others go on."""
+    """Run every suite; one that cannot run is skipped, one that fails on its way is broken, and the others go on.
+
+    All suites are set up first; then each round takes all figures of all suites, so that the rounds of a figure stand
+    minutes apart, and its interval knows how much the machine changes within minutes. Raises TargetsError for targets
+    that cannot be used.
+    """
     began = time.monotonic()
     created_at = datetime.now(UTC).isoformat(timespec="seconds")
-    results = []
-    for number, suite in enumerate(wish.suites):
-        scratch = context.scratch / f"{number}-{suite.name}"
-        scratch.mkdir()
-        room = Context(scratch, context.watch, context.models_dir, context.utterances)
-        results.append(run_suite(suite, room, wish, progress))
+    with ExitStack() as stack:
+        turns = [_Turn(suite, wish, stack) for suite in wish.suites]
+        for number, turn in enumerate(turns):
+            progress(f"{turn.suite.name}: preparing", 0.0)
+            turn.open(_room(context, f"{number}-{turn.suite.name}"))
+        for number, turn in itertools.product(range(ROUNDS), turns):
+            turn.take(number, progress)
+    results = [turn.result() for turn in turns]
     outcome, because = outcome_of(results)
     return Run(
         created_at=created_at,
@@ -65,57 +75,75 @@ def run(wish: Wish, context: Context, machine: Host, progress: Progress) -> Run:
     )
 
 
-def run_suite(suite: Suite, context: Context, wish: Wish, progress: Progress) -> SuiteResult:
-    """Run one suite. Raises TargetsError for targets that cannot be used."""
-    began = time.monotonic()
-    state, reason = "skipped", ""
-    ready: Ready | None = None
-    figures: list[FigureResult] = []
-    measured: list[list[list[float]]] = []
-    progress(f"{suite.name}: preparing", 0.0)
-    try:
-        with suite.open(context) as ready:
-            state = "broken"
-            for figure in ready.figures:
-                wish.targets.check(figure.name, figure.unit)
-            measured = measure(ready.figures, wish.iterations, progress)
-            state = "ran"
-    except TargetsError:
-        raise
-    except VoicebridgeError as error:
-        reason = str(error)
-    if state == "ran":
-        assert ready is not None
-        figures = [_result(*pair, ready, wish) for pair in zip(ready.figures, measured, strict=True)]
-    return SuiteResult.model_validate(
-        {
-            "name": suite.name,
-            "title": suite.title,
-            "state": state,
-            "reason": reason,
-            "seconds": time.monotonic() - began,
-            "left_out": {one.what: one.reason for one in ready.left_out} if ready else {},
-            "facts": dict(ready.facts) if ready else {},
-            "warnings": list(ready.warnings) if ready else [],
-            "figures": figures,
-        }
-    )
+def _room(context: Context, name: str) -> Context:
+    scratch = context.scratch / name
+    scratch.mkdir()
+    return replace(context, scratch=scratch)
 
 
-def measure(figures: Sequence[Figure], iterations: int, progress: Progress) -> list[list[list[float]]]:
-    """Take every figure in rounds, all figures once in each round; return the samples in each figure's unit."""
-    plans = [shares(max(1, round(iterations * figure.share))) for figure in figures]
-    samples: list[list[list[float]]] = [[] for _ in figures]
-    turns = ROUNDS * len(figures)
-    for number in range(ROUNDS):
-        for place, figure in enumerate(figures):
-            progress(figure.name, (number * len(figures) + place) / turns)
-            if number < len(plans[place]):
-                samples[place].append(_round(figure, plans[place][number]))
-    return samples
+class _Turn:
+    """One suite within a run."""
+
+    def __init__(self, suite: Suite, wish: Wish, stack: ExitStack) -> None:
+        self.suite = suite
+        self._wish = wish
+        self._stack = stack
+        self._ready = Ready(())
+        self._state: Literal["ran", "skipped", "broken"] = "ran"
+        self._reason = ""
+        self._seconds = 0.0
+        self._samples: list[list[list[float]]] = []
+
+    def open(self, context: Context) -> None:
+        """Set it up; it stays so until the stack is left."""
+        with self._told("skipped"):
+            self._ready = self._stack.enter_context(self.suite.open(context))
+            for figure in self._ready.figures:
+                self._wish.targets.check(figure.name, figure.unit)
+            self._samples = [[] for _ in self._ready.figures]
+
+    def take(self, number: int, progress: Progress) -> None:
+        """Take the so-manieth round of all its figures, if it still runs."""
+        if self._state != "ran":
+            return
+        with self._told("broken"):
+            for figure, samples in zip(self._ready.figures, self._samples, strict=True):
+                progress(figure.name, number / ROUNDS)
+                plan = shares(max(1, round(self._wish.iterations * figure.share)))
+                if number < len(plan):
+                    samples.append(_round(figure, plan[number]))
+
+    def result(self) -> SuiteResult:
+        """Return what came of it; of one that broke no figure counts."""
+        pairs = zip(self._ready.figures, self._samples, strict=True) if self._state == "ran" else ()
+        return SuiteResult(
+            name=self.suite.name,
+            title=self.suite.title,
+            state=self._state,
+            reason=self._reason,
+            seconds=self._seconds,
+            left_out={one.what: one.reason for one in self._ready.left_out},
+            facts=dict(self._ready.facts),
+            warnings=list(self._ready.warnings),
+            figures=[_result(*pair, self._ready, self._wish) for pair in pairs],
+        )
+
+    @contextmanager
+    def _told(self, otherwise: Literal["skipped", "broken"]) -> Iterator[None]:
+        """Keep what goes wrong inside as the state of the suite, and count the time."""
+        began = time.monotonic()
+        try:
+            yield
+        except TargetsError:
+            raise
+        except VoicebridgeError as error:
+            self._state, self._reason = otherwise, str(error)
+        finally:
+            self._seconds += time.monotonic() - began
 
 
 def _round(figure: Figure, count: int) -> list[float]:
+    figure.begin()
     for _ in range(figure.warm_up):
         figure.take()
     factor = PER_SECOND[figure.unit]

@@ -112,18 +112,20 @@ def _segmenting(segmenter: Segmenter, says: Sequence[bool]) -> Callable[[], None
 def _hot_loops(context: Context, heard: Mapping[str, Samples], material: str) -> Iterator[list[Figure]]:
     with scratch_state(context.scratch / "hot-loop") as state:
         shelf = Shelf(state.spool, state.store, SqliteSessionLog(state.db, state.session_id))
-        yield [
-            Figure(
-                f"vad.hot_loop.{sound}",
-                f"Whole hot loop on a second of {sound}",
-                "ms",
-                Pool(partial(_listen, heard[sound], shelf)),
-                warm_up=1,
-                parameters=_of(sound, material) | {"vad_mode": VadSettings().mode},
-            )
-            for sound in SOUNDS
-            if sound in heard
-        ]
+        yield [_hot_loop(sound, heard[sound], shelf, material) for sound in SOUNDS if sound in heard]
+
+
+def _hot_loop(sound: str, audio: Samples, shelf: Shelf, material: str) -> Figure:
+    pool = Pool(partial(_listen, audio, shelf))
+    return Figure(
+        f"vad.hot_loop.{sound}",
+        f"Whole hot loop on a second of {sound}",
+        "ms",
+        pool,
+        warm_up=0,
+        parameters=_of(sound, material) | {"vad_mode": VadSettings().mode},
+        begin=pool.clear,
+    )
 
 
 def _listen(audio: Samples, shelf: Shelf) -> list[float]:

@@ -7,9 +7,13 @@ def told(value: float | None, unit: str) -> str:
         return "-"
     if unit.startswith("KB") and abs(value) >= 10_000:
         return told(value / 1000, unit.replace("KB", "MB", 1))
-    number = f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value + 0.0:.3g}"
-    if "e" in number:
-        number = f"{value:.4f}".rstrip("0")
+    if abs(value) < 0.00005:
+        number = "0"
+    elif abs(value) >= 100 or value == int(value):
+        number = f"{value:,.0f}"
+    else:
+        # No exponents: those are for machines.
+        number = f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.4f}"
     return f"{number} {unit}".rstrip().replace(" /h", "/h")
 
 

@@ -28,8 +28,8 @@ def judge(case: Case) -> list[Verdict]:
 def _gaps(case: Case) -> Verdict:
     lost = [gap for gap in case.record.lost if not _explained(case, gap)]
     bound = case.profile.bounds.gaps
-    sentence = f"{plural(len(case.record.lost), 'gap')}"
-    sentence += f", {len(lost) or 'none'} of which no fault explains." if case.record.lost else "."
+    sentence = f"{plural(len(case.record.lost), 'gap')}, {len(lost) or 'none'} of which no fault explains."
+    sentence = sentence if case.record.lost else "There was no gap."
     facts = {"first": [f"{gap.reason}, {_length(gap):.2f} s" for gap in lost[:SHOWN]]} if lost else {}
     title = "Gaps only where injected"
     return Verdict("gaps", title, outcome_of(len(lost) <= bound), len(lost), bound, "", sentence, facts)

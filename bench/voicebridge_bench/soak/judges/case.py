@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from voicebridge.domain.units import FRAMES_PER_SECOND
-from voicebridge_bench.soak.journal import soaked_seconds, stretches
-from voicebridge_bench.soak.judges.spans import Stretch, covers
+from voicebridge_bench.soak.journal import stretches
+from voicebridge_bench.soak.judges.spans import Stretch, covers, seconds, within
 from voicebridge_bench.soak.profiles import SECONDS_PER_HOUR, Profile
 from voicebridge_bench.soak.record import Checkpoint, Record
 from voicebridge_bench.soak.trouble import ENGINE_HANG, KILL, SOURCE_LOSS, STOP
@@ -65,8 +65,8 @@ class Case:
 
     @property
     def soaked_hours(self) -> float:
-        """How long it was soaked."""
-        return soaked_seconds(self.record) / SECONDS_PER_HOUR
+        """How long it was soaked, what came after the end of the load left out."""
+        return seconds(within(self.soaked, self.began, self.fed_until)) / SECONDS_PER_HOUR
 
     @property
     def paced(self) -> bool:

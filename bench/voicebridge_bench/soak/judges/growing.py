@@ -49,6 +49,11 @@ def _measured(case: Case) -> dict[str, Measured]:
         memory = Measured(
             "memory", "Memory (RSS)", "KB/h", 1 / KB, lambda sample: sample.rss_bytes, PAGE_BYTES, 12 * MB
         )
+
+    def log(sample: Sample) -> float | None:
+        # The journal of a service that is only looked at is not ours to measure.
+        return None if case.record.header.attached else sample.log_bytes
+
     return {
         "uss_bytes": memory,
         "heap_bytes": Measured("heap", "Python's heap", "KB/h", 1 / KB, lambda sample: sample.heap_bytes, 64, 1 * MB),
@@ -58,7 +63,7 @@ def _measured(case: Case) -> dict[str, Measured]:
         "database_bytes": Measured(
             "database", "Database", "KB/h", 1 / KB, lambda sample: sample.database_bytes, PAGE_BYTES, 256 * KB, False
         ),
-        "log_bytes": Measured("log", "Log", "KB/h", 1 / KB, lambda sample: sample.log_bytes, 100, 64 * KB, False),
+        "log_bytes": Measured("log", "Log", "KB/h", 1 / KB, log, 100, 64 * KB, False),
     }
 
 
@@ -111,8 +116,8 @@ def verdict_of(code: str, title: str, unit: str, limit: Limit, lives: Sequence[L
         sentence = f"{plural(growth.bins, 'bin')} after the warm-up: too short to tell anything."
         return Verdict(code, title, Outcome.INCONCLUSIVE, None, bound, unit, sentence, facts)
     low, high, least = (number * factor for number in (growth.low, growth.high, growth.tellable_per_hour))
-    between = f"Between {told(low, unit)} and {told(high, unit)} (95 %)" if high > low else "It did not change"
-    sentence = f"{between if high > low or low else 'No growth seen'}; this run can tell {told(least, unit)} or more."
+    found = f"Between {told(low, unit)} and {told(high, unit)} (95 %)" if high > low else f"{told(low, unit)}, steadily"
+    sentence = f"{found if high > low or low else 'No growth seen'}; this run can tell {told(least, unit)} or more."
     if outcome is Outcome.INCONCLUSIVE:
         sentence += " Too short, or too noisy, to say that it keeps the bound."
     facts |= {"low": low, "high": high, "smallest_told": least}

@@ -37,9 +37,9 @@ def _hangs(case: Case) -> Verdict:
 def _errors(case: Case) -> Verdict:
     errors = case.unexplained(["error"])
     bound = case.profile.bounds.error_lines
-    sentence = f"The log has {plural(len(errors), 'line')} of error that no fault explains."
+    sentence = "The log has no line of error that no fault explains."
     if errors:
-        sentence += f" The first: {errors[0][1][:160]}"
+        sentence = f"{plural(len(errors), 'line')} of error that no fault explains. The first: {errors[0][1][:160]}"
     passed = len(errors) <= bound
     return Verdict(
         "errors", "No errors in the log", outcome_of(passed), len(errors), bound, "", sentence, _quoted(case, errors)

@@ -181,7 +181,8 @@ def _false(case: Case, kept: Sequence[Heard]) -> Verdict:
         outcome = Outcome.FAIL
     elif rate <= bound and (hours >= SHORTEST_HOURS or bound == 0):
         outcome = Outcome.PASS
-    sentence = f"{plural(len(false), 'utterance')} with text that nobody said, in {hours:.1f} h of audio."
+    count = plural(len(false), "utterance") if false else "No utterance"
+    sentence = f"{count} with text that nobody said, in {hours:.1f} h of audio."
     facts = {"first": [each.text for each in false[:SHOWN]]} if false else {}
     return Verdict("false_utterances", title, outcome, rate, bound, "/h", sentence, facts)
 

@@ -1,0 +1,273 @@
+"""What the judges make of faults, of services that are only looked at, of hurried and of broken-off soaks."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import pytest
+
+from tests.soak import records
+from tests.soak.records import BEGAN, HOUR, RATE, Life
+from voicebridge_bench.soak.judges.spans import merged, seconds, within, without
+from voicebridge_bench.soak.judges.words import at_least
+from voicebridge_bench.soak.judging import judge
+from voicebridge_bench.soak.profiles import profile_named
+from voicebridge_bench.soak.record import Announced, Checkpoint, End, Fault, Happened, Heard, Lost, Record
+from voicebridge_bench.soak.verdict import Outcome, Verdict
+
+OFFICE, CHAOS = profile_named("office"), profile_named("chaos")
+
+
+def verdicts(record: Record, profile: str = "office") -> dict[str, Verdict]:
+    return {verdict.code: verdict for verdict in judge(record, profile_named(profile)).verdicts}
+
+
+def red(record: Record, profile: str = "office") -> set[str]:
+    return {code for code, verdict in verdicts(record, profile).items() if verdict.outcome is Outcome.FAIL}
+
+
+def killed(down: float = 0.7, kind: str = "kill") -> Record:
+    """A soak of an hour in which the process is killed in the middle, and hears again after some time."""
+    record = records.healthy(1.0, 1, [Life(0, 1800, "killed"), Life(1800 + down - 0.6, 3600)])
+    hears = BEGAN + 1800 + down
+    record.faults.append(Fault(kind, BEGAN + 1799.9, BEGAN + 1799.9, hears, 5.0, 1))
+    return record
+
+
+def test_a_kill_with_a_quick_recovery_is_all_well() -> None:
+    record = killed()
+    assert red(record, "chaos") == set()
+    assert verdicts(record, "chaos")["recovery"].outcome is Outcome.PASS
+
+
+def test_a_recovery_beyond_its_allowance_is_red() -> None:
+    assert red(killed(8.0), "chaos") == {"recovery"}
+
+
+def test_only_deaf_time_beyond_the_allowance_counts() -> None:
+    record = killed(25.0)
+    assert red(record, "chaos") == {"recovery", "availability"}
+    assert verdicts(record, "chaos")["availability"].facts["deaf_seconds"] == pytest.approx(20.1, abs=0.2)
+
+
+def test_a_fault_that_is_not_to_end_the_process_does_not_explain_its_death() -> None:
+    assert red(killed(kind="disk_full"), "chaos") == {"crashes"}
+
+
+def test_a_fault_that_was_never_recovered_from_is_red() -> None:
+    record = killed()
+    record.faults = [dataclasses.replace(record.faults[0], recovered=None)]
+    assert red(record, "chaos") == {"recovery"}
+
+
+def test_a_fault_that_the_end_of_the_soak_cut_short_is_not_held_against_it() -> None:
+    record = records.healthy(1.0)
+    record.faults.append(Fault("stop", BEGAN + HOUR - 5, BEGAN + HOUR - 1, None, 5.0, 1))
+    assert verdicts(record, "chaos")["recovery"].outcome is Outcome.NOT_JUDGED
+
+
+def test_gaps_and_errors_while_a_fault_lasts_are_explained_and_others_are_not() -> None:
+    record = records.healthy(1.0)
+    record.faults.append(Fault("disk_full", BEGAN + 600, BEGAN + 615, BEGAN + 615, 5.0, 1))
+    inside, outside = BEGAN + 610, BEGAN + 900
+    record.happened.append(Happened(inside, "error", 1, "the disk is full"))
+    record.lost.append(Lost(1, 1, 0, RATE // 10, "overflow", inside))
+    assert red(record, "chaos") == set()
+    record.happened.append(Happened(outside, "error", 1, "something else"))
+    record.lost.append(Lost(1, 1, 0, RATE // 10, "overflow", outside))
+    assert red(record, "chaos") == {"errors", "gaps"}
+
+
+def test_a_gap_of_unknown_time_needs_a_fault_in_its_life() -> None:
+    record = records.healthy(1.0)
+    record.lost.append(Lost(1, 1, 0, RATE, "overflow", None))
+    assert red(record) == {"gaps"}
+
+
+def test_a_hang_is_red() -> None:
+    record = records.healthy(1.0)
+    record.happened.append(Happened(BEGAN + 100, "hang", 1, "it does not answer for 12 s"))
+    assert red(record) == {"hangs"}
+
+
+def test_long_gaps_cost_availability() -> None:
+    record = records.healthy(1.0)
+    record.lost.append(Lost(1, 1, 0, 30 * RATE, "stalled", BEGAN + 900))
+    assert red(record) == {"gaps", "availability"}
+
+
+def test_frames_while_the_source_stands_are_a_lie() -> None:
+    """The feed stood for a minute, and the checkpoints go on as if it had not."""
+    record = records.healthy(1.0)
+    record.faults.append(Fault("source_loss", BEGAN + 1000, BEGAN + 1060, BEGAN + 1060.2, 5.0, 1))
+    assert red(record, "chaos") == {"frames"}
+
+
+def test_frames_beyond_what_was_fed_are_a_lie_also_where_time_is_no_measure() -> None:
+    record = records.healthy(1.0)
+    record.header = dataclasses.replace(record.header, speed=20.0)
+    assert verdicts(record)["frames"].outcome is Outcome.PASS
+    record.checkpoints = [
+        Checkpoint(each.at, {**each.content, "frames": {"received": 3 * each.content["frames"]["received"]}})
+        for each in record.checkpoints
+    ]
+    assert verdicts(record)["frames"].outcome is Outcome.FAIL
+
+
+def test_frames_beyond_what_the_whole_life_was_fed_are_a_lie() -> None:
+    record = records.healthy(1.0)
+    record.happened.append(Happened(BEGAN + HOUR, "fed", 1, f"{1000 * RATE} samples"))
+    assert verdicts(record)["frames"].figure == pytest.approx(HOUR - 1000, abs=60)
+
+
+def test_a_crash_that_is_never_restarted_from_is_deafness_until_the_end() -> None:
+    record = records.healthy(1.0, 1, [Life(0, 1800, "crashed")])
+    record.samples += [dataclasses.replace(record.samples[-1], at=BEGAN + 3599)]
+    assert {"crashes", "availability"} <= red(record)
+
+
+def test_a_daemon_that_never_hears_fails_availability() -> None:
+    record = records.healthy(0.2)
+    record.happened = [moment for moment in record.happened if moment.kind != "ready"]
+    assert verdicts(record)["availability"].figure == 0.0
+
+
+def test_a_running_service_is_judged_by_what_can_be_seen_of_it() -> None:
+    record = records.healthy(1.0)
+    record.header = dataclasses.replace(record.header, attached=True)
+    record.played.clear()
+    found = verdicts(record)
+    unseen = {code for code, verdict in found.items() if verdict.outcome is Outcome.NOT_JUDGED}
+    assert unseen == {"lost", "heard", "word_error", "false_utterances", "recovery", "log"}
+    assert red(record) == set()
+
+
+def test_without_the_right_to_see_what_is_its_own_all_its_memory_is_judged() -> None:
+    record = records.healthy(1.0)
+    record.samples = [dataclasses.replace(sample, uss_bytes=None, heap_bytes=None) for sample in record.samples]
+    found = verdicts(record)
+    assert found["memory"].title == "Memory (RSS)"
+    assert found["heap"].outcome is Outcome.NOT_JUDGED
+
+
+def test_a_hurried_soak_has_no_delays_and_growth_by_the_hour_of_audio() -> None:
+    record = records.grow(records.healthy(1.0), uss_bytes=80e6)
+    record.header = dataclasses.replace(record.header, speed=8.0)
+    record.checkpoints = [
+        Checkpoint(each.at, {**each.content, "frames": {"received": 8 * each.content["frames"]["received"]}})
+        for each in record.checkpoints
+    ]
+    record.heard = [dataclasses.replace(heard, delay_ms=None) for heard in record.heard]
+    found = verdicts(record)
+    assert found["delay"].outcome is found["delay_drift"].outcome is Outcome.NOT_JUDGED
+    # An hour at eight times the pace: 80 MB in an hour of time are 10 in one of audio.
+    assert found["memory"].figure == pytest.approx(10_000, rel=0.1)
+    assert found["memory"].facts["judged_hours"] == pytest.approx(7, abs=0.3)
+
+
+def test_a_record_that_was_cut_off_is_judged_as_far_as_it_goes() -> None:
+    record = records.healthy(1.0)
+    record.heard.clear()
+    record.end = None
+    judgement = judge(record, OFFICE)
+    assert not judgement.complete
+    assert not judgement.passed
+    found = {verdict.code: verdict.outcome for verdict in judgement.verdicts}
+    assert found["lost"] is found["heard"] is Outcome.INCONCLUSIVE
+
+
+def test_time_between_being_cut_off_and_resumed_is_not_soaked() -> None:
+    record = records.healthy(2.0, 1, [Life(0, 3600), Life(5400, 7200)])
+    record.happened = [each for each in record.happened if each.at < BEGAN + 3600 or each.life == 2]
+    record.happened.append(Happened(BEGAN + 5399, "resumed", 1))
+    assert red(record) == set()
+    assert verdicts(record)["availability"].facts["run_seconds"] == pytest.approx(5400, abs=20)
+
+
+def test_two_pieces_that_were_heard_in_one_utterance_are_compared_together() -> None:
+    record = records.healthy(0.5)
+    first, second = record.heard[3:5]
+    text = f"{record.played[3].text} {record.played[4].text}"
+    before = verdicts(record)["word_error"].figure
+    record.heard[3:5] = [dataclasses.replace(first, end_sample=second.end_sample, text=text)]
+    record.announced = [told for told in record.announced if told.utterance != second.utterance]
+    after = verdicts(record)["word_error"].figure
+    assert before is not None
+    assert after is not None
+    assert after <= before
+
+
+def test_what_another_engine_makes_of_the_material_is_not_held_against_it() -> None:
+    record = records.healthy(0.5)
+    record.header = dataclasses.replace(record.header, settings={"engine.kind": "sphinx"})
+    assert verdicts(record)["word_error"].outcome is Outcome.NOT_JUDGED
+
+
+def test_few_pieces_tell_nothing_of_the_words() -> None:
+    record = records.healthy(0.02)
+    assert verdicts(record)["word_error"].outcome is Outcome.INCONCLUSIVE
+
+
+def test_delays_far_above_the_bound_are_red_also_when_they_are_few() -> None:
+    record = records.healthy(0.05)
+    assert verdicts(record)["delay"].outcome is Outcome.INCONCLUSIVE
+    record.heard = [dataclasses.replace(heard, delay_ms=9000.0) for heard in record.heard]
+    assert verdicts(record)["delay"].outcome is Outcome.FAIL
+
+
+def test_text_in_a_room_where_nobody_speaks_is_red_at_once() -> None:
+    record = records.healthy(0.1)
+    record.played.clear()
+    record.heard = [Heard(1, 1, 1, RATE, 2 * RATE, "done", "thank you", 900.0, BEGAN + 3)]
+    record.announced = [Announced(BEGAN + 3, 1, 1)]
+    assert red(record, "silence") == {"false_utterances"}
+
+
+def test_what_a_fault_left_of_a_piece_is_nobody_s_invention() -> None:
+    record = killed()
+    cut = [piece for piece in record.played if piece.life == 1][-1]
+    record.played.remove(cut)
+    assert verdicts(record, "chaos")["false_utterances"].figure == 0.0
+
+
+def test_without_any_checkpoint_due_nothing_is_said_of_them() -> None:
+    record = records.healthy(0.5)
+    record.header = dataclasses.replace(record.header, checkpoint_seconds=7200.0)
+    record.checkpoints.clear()
+    found = verdicts(record)
+    assert found["checkpoints"].outcome is found["frames"].outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("reason", ["interrupted", "failed"])
+def test_what_did_not_come_to_its_end_has_not_passed(reason: str) -> None:
+    record = records.healthy(0.5)
+    record.end = End(BEGAN + HOUR / 2, reason)
+    judgement = judge(record, OFFICE)
+    assert not judgement.failed
+    assert not judgement.passed
+
+
+@pytest.mark.parametrize(
+    ("stretches", "others", "left"),
+    [
+        ([(0, 10)], [(2, 3), (5, 6)], [(0, 2), (3, 5), (6, 10)]),
+        ([(0, 10), (5, 15)], [(12, 20)], [(0, 12)]),
+        ([(0, 10)], [(-5, 50)], []),
+        ([(0, 10)], [], [(0, 10)]),
+    ],
+)
+def test_time_without_other_time(
+    stretches: Sequence[tuple[float, float]], others: Sequence[tuple[float, float]], left: Sequence[tuple[float, float]]
+) -> None:
+    assert without(stretches, others) == left
+
+
+def test_what_overlaps_counts_once() -> None:
+    assert merged([(5, 6), (0, 2), (1, 3), (4, 4)]) == [(0, 3), (5, 6)]
+    assert seconds([(0, 2), (1, 3)]) == 3
+    assert within([(0, 10)], 8, 20) == [(8, 10)]
+
+
+def test_the_chance_of_so_many_by_chance() -> None:
+    assert at_least(0, 3.0) == pytest.approx(1.0)
+    assert at_least(1, 3.0) == pytest.approx(0.9502, abs=1e-4)
+    assert at_least(1, 0.0) == 0.0

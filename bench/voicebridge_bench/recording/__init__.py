@@ -1,0 +1,1 @@
+"""The owner's own voice in the owner's own room, as a corpus for latency, accuracy and tune."""

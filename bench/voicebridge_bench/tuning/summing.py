@@ -1,0 +1,143 @@
+"""From what was tried to a result: figures of each candidate, the recommendation and its reasons. Pure but for time."""
+
+import math
+import statistics
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from voicebridge_bench.accuracy import NORMALISATION
+from voicebridge_bench.components.host import is_busy
+from voicebridge_bench.components.results import Host
+from voicebridge_bench.tuning.candidates import Candidate
+from voicebridge_bench.tuning.results import CandidateResult, Round, TuneResult
+from voicebridge_bench.tuning.scores import Score, choose, difference, finalists
+from voicebridge_bench.tuning.trying import Trials
+
+FEW_FILES = 10
+FEW_WORDS = 100
+DELAY = (
+    "true end of speech to the end that the detector sees, plus endpoint.hangover_ms, plus the decode of the last "
+    "utterance; a microphone, commits and delivery come on top (`voicebridge-bench latency` measures them: about 0.1 s)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a result says besides what was tried."""
+
+    host: Host
+    corpus: str
+    corpus_files: int
+    seed: int
+    allowed_points: float
+    budget_seconds: float
+    began: float
+    left_out: list[str]
+
+
+def sum_up(trials: Trials, frame: Frame) -> TuneResult:
+    """Return the result of what was tried so far."""
+    final = {score.number for score in finalists(trials.scores)}
+    chosen = choose(trials.scores, frame.allowed_points)
+    recommended = None if chosen is None else trials.candidates[chosen[0].number]
+    return TuneResult(
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=time.monotonic() - frame.began,
+        budget_seconds=frame.budget_seconds,
+        ended=trials.ended,
+        host=frame.host,
+        corpus=frame.corpus,
+        corpus_files=frame.corpus_files,
+        delay=DELAY,
+        normalisation=NORMALISATION,
+        seed=frame.seed,
+        allowed_points=frame.allowed_points,
+        rounds=[Round(candidates=count, files=files) for count, files in trials.rounds],
+        candidates=[
+            _candidate(score, trials.candidates[score.number], score.number in final) for score in trials.scores
+        ],
+        left_out=frame.left_out,
+        recommended=None if recommended is None else recommended.title,
+        reasons=[] if chosen is None else reasons_for(*chosen, trials, frame.allowed_points),
+        settings={} if recommended is None else settings_of(recommended),
+        warnings=_warnings(trials, frame, chosen),
+    )
+
+
+def reasons_for(chosen: Score, best: Score, trials: Trials, allowed_points: float) -> list[str]:
+    """Return why a candidate is recommended, in sentences."""
+    count = len(finalists(trials.scores))
+    words = sum(one.words for one in chosen.files.values())
+    told = f"Its word error rate is {chosen.error_rate:.1%} on {len(chosen.files)} files ({words} words)"
+    found = [
+        f"{told}, its delay {_seconds(chosen.delay_ms())} at the median and {_seconds(chosen.delay_ms(95))} at p95."
+    ]
+    if chosen is best:
+        found.append(f"Of the {count} candidates that were heard longest none has fewer errors.")
+        return found
+    low, high = difference(chosen, best)
+    more = chosen.error_rate - best.error_rate
+    found.append(
+        f"The fewest errors has {trials.candidates[best.number].title}: {best.error_rate:.1%}, at a delay of "
+        f"{_seconds(best.delay_ms(95))} (p95). The difference, {more:+.1%} (95 % interval {low:+.1%} to {high:+.1%}), "
+        f"is within the {allowed_points:g} points that are allowed for a shorter delay."
+    )
+    found.append(f"Of those within it, among the {count} candidates that were heard longest, it is the quickest.")
+    return found
+
+
+def settings_of(candidate: Candidate) -> dict[str, dict[str, str | int]]:
+    """Return the settings of a candidate, by section."""
+    load = candidate.load
+    found: dict[str, dict[str, str | int]] = {"vad": {"mode": candidate.vad_mode}, "engine": {"kind": load.engine}}
+    if load.engine == "whisper":
+        model = str(Path(load.model).absolute()) if "/" in load.model else load.model
+        found["whisper"] = {
+            "model": model,
+            "device": load.device,
+            "compute_type": load.compute_type,
+            "threads": load.threads,
+            "beam_size": candidate.beam_size,
+        }
+    return found
+
+
+def _candidate(score: Score, candidate: Candidate, final: bool) -> CandidateResult:
+    tried = list(score.files.values())
+    return CandidateResult(
+        title=candidate.title,
+        candidate=candidate,
+        files=len(tried),
+        words=sum(one.words for one in tried),
+        errors=sum(one.errors for one in tried),
+        error_rate=score.error_rate if tried else None,
+        missed=score.missed,
+        delay_p50_ms=_finite(score.delay_ms()) if tried else None,
+        delay_p95_ms=_finite(score.delay_ms(95)) if tried else None,
+        decode_p50_ms=statistics.median(one.decode_ms for one in tried) if tried else None,
+        memory_mb=score.memory_mb,
+        fault=score.fault,
+        final=final,
+    )
+
+
+def _warnings(trials: Trials, frame: Frame, chosen: tuple[Score, Score] | None) -> list[str]:
+    found = [is_busy(frame.host)]
+    if chosen is None:
+        return [*filter(None, found), "Nothing was tried to the end of a file: nothing is recommended."]
+    files, words = len(chosen[0].files), sum(one.words for one in chosen[0].files.values())
+    if files < FEW_FILES or words < FEW_WORDS:
+        found.append(f"{files} files with {words} words are few: another set of sentences may well say otherwise.")
+    if trials.ended != "complete":
+        found.append(f"It ended early ({trials.ended}): the best were not heard on every file.")
+    return [warning for warning in found if warning]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _seconds(milliseconds: float) -> str:
+    return f"{milliseconds / 1000:.2f} s" if math.isfinite(milliseconds) else "for ever"

@@ -172,7 +172,7 @@ def _crash() -> None:
 PLANTED: Mapping[str, Planted] = {
     "leak": Planted("5 MB a minute are never given back.", frozenset({"memory"}), _leak, 300),
     "files": Planted(
-        "A file is opened every two seconds, and none closed.", frozenset({"open_files"}), _leak_files, 300
+        "A file is opened every two seconds, and none closed.", frozenset({"open_files"}), _leak_files, 150
     ),
     "threads": Planted(
         "A thread is started every three seconds, and none ends.", frozenset({"threads"}), _leak_threads, 150

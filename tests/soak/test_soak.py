@@ -21,7 +21,7 @@ from voicebridge_bench.soak.journal import FILE_NAME, read_record, soaked_second
 from voicebridge_bench.soak.judging import judge
 from voicebridge_bench.soak.own import Load, OwnDaemon, Past
 from voicebridge_bench.soak.profiles import profile_named
-from voicebridge_bench.soak.record import Entry, Record
+from voicebridge_bench.soak.record import Entry, Happened, Record
 from voicebridge_bench.soak.running import Asked, Progress, attach, begin, resume
 
 pytestmark = pytest.mark.slow
@@ -201,8 +201,12 @@ def test_a_harness_that_dies_leaves_a_record_and_no_daemon(tmp_path: Path) -> No
 
 
 @pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[OwnDaemon]:
-    entries: list[Entry] = []
+def entries() -> list[Entry]:
+    return []
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, entries: list[Entry]) -> Iterator[OwnDaemon]:
     load = Load(profile_named("busy"), seed=1, speed=1, audio_seconds=60, checkpoint_seconds=1)
     own = OwnDaemon(tmp_path / "service", load, Past(), entries.append)
     own.start()
@@ -244,9 +248,36 @@ def test_a_service_is_looked_at_without_its_words(daemon: OwnDaemon, tmp_path: P
     assert "crashed" not in kinds(record)
 
 
+def told_of(entries: list[Entry]) -> list[str]:
+    return [getattr(entry, "kind", "") for entry in entries]
+
+
+def test_a_daemon_that_stands_still_is_noticed_and_so_is_that_it_goes_on(
+    daemon: OwnDaemon, entries: list[Entry]
+) -> None:
+    pid = daemon.pid or 0
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: "hang" in told_of(entries))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: "went_on" in told_of(entries))
+    assert "crashed" not in told_of(entries)
+
+
+def test_a_daemon_that_dies_is_started_again_and_its_death_is_a_crash(daemon: OwnDaemon, entries: list[Entry]) -> None:
+    os.kill(daemon.pid or 0, signal.SIGSEGV)
+    wait_until(lambda: told_of(entries).count("ready") == 2)
+    crash = next(entry for entry in entries if getattr(entry, "kind", "") == "crashed")
+    assert isinstance(crash, Happened)
+    assert "SIGSEGV" in crash.detail
+    assert crash.life == 1
+    assert daemon.lives.life == 2
+
+
 def test_a_service_that_is_started_anew_meanwhile_has_another_life(daemon: OwnDaemon) -> None:
-    entries: list[Entry] = []
-    service = Service(lambda: Client(daemon.home.control), entries.append)
+    seen: list[Entry] = []
+    service = Service(lambda: Client(daemon.home.control), seen.append)
     service.start()
     service.look(0)
     first = service.pid
@@ -261,9 +292,8 @@ def test_a_service_that_is_started_anew_meanwhile_has_another_life(daemon: OwnDa
     wait_until(moved)
     service.finish()
     service.leave()
-    told = [getattr(entry, "kind", "") for entry in entries]
-    assert told.count("started") == 2
-    assert "crashed" in told
+    assert told_of(seen).count("started") == 2
+    assert "crashed" in told_of(seen)
 
 
 def test_there_must_be_a_service_to_look_at(tmp_path: Path) -> None:

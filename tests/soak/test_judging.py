@@ -7,6 +7,7 @@ import pytest
 
 from tests.soak import records
 from tests.soak.records import BEGAN, HOUR, RATE, Life
+from voicebridge_bench.soak.judges.case import Case
 from voicebridge_bench.soak.judges.spans import merged, seconds, within, without
 from voicebridge_bench.soak.judges.words import at_least
 from voicebridge_bench.soak.judging import judge
@@ -271,3 +272,16 @@ def test_the_chance_of_so_many_by_chance() -> None:
     assert at_least(0, 3.0) == pytest.approx(1.0)
     assert at_least(1, 3.0) == pytest.approx(0.9502, abs=1e-4)
     assert at_least(1, 0.0) == 0.0
+
+
+def test_a_service_has_an_interval_of_its_own() -> None:
+    record = records.healthy(8.0)
+    record.header = dataclasses.replace(record.header, attached=True, checkpoint_seconds=5.0)
+    assert verdicts(record)["checkpoints"].outcome is Outcome.PASS
+
+
+def test_what_was_fed_says_how_much_audio_there_was() -> None:
+    record = records.healthy(1.0)
+    record.header = dataclasses.replace(record.header, speed=20.0, asked_seconds=20 * HOUR)
+    record.happened.append(Happened(BEGAN + HOUR, "fed", 1, f"{18 * 3600 * RATE} samples"))
+    assert Case(record, OFFICE).pace == pytest.approx(18.0)

@@ -60,7 +60,7 @@ def facts(case: Case) -> Mapping[str, str]:
     soaked = length_of_time(case.soaked_hours * 3600)
     found = {
         "Profile": f"{header.profile}: {case.profile.sentence}",
-        "Soaked": f"{soaked} of {length_of_time(header.asked_seconds / (header.speed or 1))}",
+        "Soaked": f"{soaked} of {length_of_time(header.asked_seconds)}",
         "Began": f"{began:%Y-%m-%d %H:%M} UTC",
         "Version": header.version,
         "Speech": f"{plural(len(record.played), 'piece')} played, {plural(len(record.heard), 'utterance')} stored",
@@ -69,7 +69,8 @@ def facts(case: Case) -> Mapping[str, str]:
     }
     if not case.paced:
         audio = length_of_time(case.audio_hours * 3600)
-        found["Speed"] = f"{case.pace:.1f} times as fast as time, {audio} of audio (asked for {header.speed:g} times)"
+        found["Soaked"] = f"{audio} of audio in {soaked}"
+        found["Speed"] = f"{case.pace:.1f} times as fast as time (asked for {header.speed:g} times)"
     if header.attached:
         found["Attached"] = "a running service was looked at; nothing was played or broken"
         del found["Speech"], found["Faults"], found["Seed"]

@@ -132,10 +132,10 @@ def _frames(case: Case) -> Verdict:
     bound = SLACK_SECONDS * max(1.0, case.record.header.speed)
     sentence = (
         f"{worst:.1f} s more audio reported than can have come."
-        if worst > 0
+        if worst > UNEVEN_SECONDS
         else "No more audio reported than can have come."
     )
-    return Verdict("frames", title, outcome_of(worst <= bound), max(0.0, worst), bound, "s", sentence)
+    return Verdict("frames", title, outcome_of(worst <= bound), round(max(0.0, worst), 1), bound, "s", sentence)
 
 
 def _life_at(case: Case, at: float) -> Life | None:
@@ -163,7 +163,5 @@ def _excess_seconds(case: Case, checkpoints: Sequence[Checkpoint], life: Life | 
 def _fed_at_most(case: Case, life: Life, at: float) -> float:
     """Return the seconds of audio that a life had been fed at a moment, at most: a piece yet to come was not."""
     coming = [piece.start_sample for piece in case.record.played if piece.life == life.number and piece.began >= at]
-    fed = [moment.detail for moment in case.record.happened if moment.kind == "fed" and moment.life == life.number]
-    # "123456 samples"
-    whole = [int(detail.split()[0]) for detail in fed if detail.split()[0].isdigit()]
+    whole = [case.fed[life.number]] if life.number in case.fed else []
     return min([*coming, *whole], default=math.inf) / SAMPLE_RATE

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import median
 from typing import Any
 
-from voicebridge.domain.units import FRAMES_PER_SECOND
+from voicebridge.domain.units import FRAMES_PER_SECOND, SAMPLE_RATE
 from voicebridge_bench.soak.journal import stretches
 from voicebridge_bench.soak.judges.spans import Stretch, covers, seconds, within
 from voicebridge_bench.soak.profiles import SECONDS_PER_HOUR, Profile
@@ -16,6 +17,8 @@ from voicebridge_bench.soak.verdict import Outcome, Verdict
 BEGINNING = ("started", "restarted")
 LEAVING = ("crashed", "killed", "stopped")
 """What ends a life."""
+DEFAULT_CHECKPOINT_SECONDS = 300.0
+"""`health.interval_seconds` by default."""
 ENDING_FAULTS = frozenset({KILL, ENGINE_HANG})
 """After these the process is gone, and that is right so: no other fault may end it."""
 DEAFENING = frozenset({KILL, STOP, SOURCE_LOSS})
@@ -86,10 +89,27 @@ class Case:
         """Hours of audio in an hour: 1, or the factor that was really reached."""
         if self.paced:
             return 1.0
+        if self.fed and self.soaked_hours > 0:
+            return sum(self.fed.values()) / SAMPLE_RATE / SECONDS_PER_HOUR / self.soaked_hours
         newest = [own[-1].content for own in self.sessions.values()]
         uptime = sum(float(content.get("uptime_seconds") or 0) for content in newest)
         frames = sum(frames_received(content) for content in newest)
         return frames / FRAMES_PER_SECOND / uptime if uptime > 0 and frames else self.record.header.speed
+
+    @cached_property
+    def fed(self) -> dict[int, int]:
+        """Samples that each life was fed, of those that have ended ("123456 samples")."""
+        told = [(each.life, each.detail.split()) for each in self.record.happened if each.kind == "fed"]
+        return {life: int(words[0]) for life, words in told if words and words[0].isdigit()}
+
+    @cached_property
+    def checkpoint_seconds(self) -> float:
+        """How often a checkpoint is due; a running service has an interval of its own."""
+        if not self.record.header.attached:
+            return self.record.header.checkpoint_seconds
+        told = [checkpoint.content.get("interval_seconds") for checkpoint in self.record.checkpoints]
+        known = [float(seconds) for seconds in told if isinstance(seconds, int | float)]
+        return median(known) if known else DEFAULT_CHECKPOINT_SECONDS
 
     @property
     def audio_hours(self) -> float:

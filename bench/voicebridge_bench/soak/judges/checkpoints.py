@@ -29,7 +29,7 @@ def judge(case: Case) -> list[Verdict]:
 
 
 def _complete(case: Case) -> Verdict:
-    title, every = "Checkpoints complete and in time", case.record.header.checkpoint_seconds
+    title, every = "Checkpoints complete and in time", case.checkpoint_seconds
     late = max(SHORTEST_LATE_SECONDS, min(case.profile.bounds.checkpoint_late_seconds, every / 2))
     pauses = [pause for life in case.lives for pause in _pauses(case, life)]
     excused = case.excused(margin_seconds=0)

@@ -71,7 +71,7 @@ def _bounds(case: Case) -> Any:
     """Return the bounds in an hour of audio; the database's follows what there was to store."""
     hours, settings = case.audio_hours, {**case.record.header.settings, **case.profile.settings}
     utterances = len(case.record.heard) / hours if hours > 0 else 0.0
-    every, anchors = case.record.header.checkpoint_seconds, float(settings.get("health.anchor_seconds", ANCHOR_SECONDS))
+    every, anchors = case.checkpoint_seconds, float(settings.get("health.anchor_seconds", ANCHOR_SECONDS))
     return case.profile.bounds.growth(utterances, every * case.pace, anchors * case.pace)
 
 

@@ -167,9 +167,10 @@ _PROFILES = (
         "chaos",
         "An office in which the process is killed, stopped and starved, each time with a rest afterwards.",
         Load(pieces=(1, 4), quiet_seconds=(3.0, 8.0)),
-        # Speech that was said while the process stood is told when it goes on: that long later, and rightly so. A fault
-        # touches one utterance in fifteen, more than p95 leaves out.
-        Bounds(delay_p95_seconds=10.0, delay_drift_seconds_per_hour=2.0, log_bytes_per_hour=2 * MB),
+        # What is said while the disk is full or the process stands is told afterwards, and rightly so: that long later,
+        # 20 s at most. About one utterance in twenty falls into that (4 of 105 and 3 of 105 were seen in 11 minutes),
+        # so that p95 stands at the edge of it; the bound is the longest fault and twice what an office takes.
+        Bounds(delay_p95_seconds=25.0, delay_drift_seconds_per_hour=2.0, log_bytes_per_hour=2 * MB),
         faults=tuple(BY_KIND.values()),
         settings={
             "health.anchor_seconds": str(ANCHOR_SECONDS),

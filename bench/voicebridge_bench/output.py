@@ -1,6 +1,7 @@
 """What the commands write: a result to a file or to standard output, and how far they are to a terminal."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,20 @@ def write(file: Path, text: str) -> None:
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise VoicebridgeError(f"{file} cannot be written: {error.strerror}.", exit_code=ExitCode.STORE) from error
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Have SIGTERM end what is within as Ctrl-C does: with what is known so far."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -1,8 +1,16 @@
 """The latency command against real daemons, and what it starts and ends."""
 
+import contextlib
 import io
 import json
 import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import wave
 from pathlib import Path
 
 import jsonschema  # type: ignore[import-untyped]  # it brings no types
@@ -63,9 +71,43 @@ def test_a_corpus_of_silence_is_refused(tmp_path: Path) -> None:
     assert "nothing that can be played" in result.exception.message
 
 
-def _silent_wav() -> bytes:
-    import wave
+@pytest.mark.slow
+def test_an_interrupted_measurement_says_what_was_measured_until_then(tmp_path: Path) -> None:
+    json_file = tmp_path / "latency.json"
+    bench = str(Path(sys.executable).parent / "voicebridge-bench")
+    call = [bench, "latency", "--source", "paced", "--pieces", "200", "--json", str(json_file)]
+    with subprocess.Popen(
+        call, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}
+    ) as process:
+        deadline = time.monotonic() + 120
+        while not _settled(tmp_path):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        told, _ = process.communicate(timeout=90)
+    assert process.returncode == 130
+    data = json.loads(json_file.read_text())
+    assert data["interrupted"]
+    assert 1 <= len(data["delays"]) < 100
+    assert "Ended early" in told
+    assert not list(tmp_path.glob("vb-latency-*"))
 
+
+def _settled(folder: Path) -> bool:
+    """Say whether the daemon of a measurement has settled two utterances; wait a little where not."""
+    for database in folder.glob("vb-latency-*/state/voicebridge.db"):
+        with (
+            contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection,
+            contextlib.suppress(sqlite3.OperationalError),
+        ):
+            (count,) = connection.execute("SELECT count(*) FROM utterances WHERE status = 'done'").fetchone()
+            if count >= 2:
+                return True
+    threading.Event().wait(0.2)
+    return False
+
+
+def _silent_wav() -> bytes:
     out = io.BytesIO()
     with wave.open(out, "wb") as writer:
         writer.setparams((1, 2, 16_000, 0, "NONE", "none"))

@@ -96,7 +96,7 @@ def command(**options: Any) -> int:
     )
     if (ways := len(jobs) * len(conditions.modes) * len(conditions.snrs_db)) > MAX_WAYS:
         raise click.UsageError(f"That makes {ways} ways of hearing; {MAX_WAYS} is the most.")
-    with output.progress() as progress:
+    with output.sigterm_interrupts(), output.progress() as progress:
         result = measuring.run(jobs, conditions, left_out, progress)
     if wanted.json_file is not None:
         output.write(wanted.json_file, result.model_dump_json(indent=1))

@@ -69,7 +69,11 @@ def command(**options: Any) -> int:
     from voicebridge_bench.latency import measuring, show
 
     pieces, corpus = _pieces(wanted)
-    with tempfile.TemporaryDirectory(prefix="vb-latency-") as scratch, output.progress() as progress:
+    with (
+        output.sigterm_interrupts(),
+        tempfile.TemporaryDirectory(prefix="vb-latency-") as scratch,
+        output.progress() as progress,
+    ):
         daemon = _options(wanted, Path(scratch))
         settings = measuring.settings_for(daemon)
         order = measuring.Order(pieces, corpus, wanted.count, wanted.seed, wanted.processes, wanted.source, daemon)

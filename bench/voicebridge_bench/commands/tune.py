@@ -2,11 +2,8 @@
 
 import os
 import random
-import signal
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +80,7 @@ def command(**options: Any) -> int:
     _make(wanted.folder)
     from voicebridge_bench.tuning import show
 
-    with _also_sigterm():
+    with output.sigterm_interrupts():
         result = _tune(wanted)
         _write(result, wanted.folder)
     click.echo("\n".join(show.lines(result)))
@@ -196,17 +193,3 @@ def _write(result: "TuneResult", folder: Path) -> None:
     check(folder / "recommended.toml")
     for name in PLOTS:
         draw(result, folder / name)
-
-
-@contextmanager
-def _also_sigterm() -> Iterator[None]:
-    """Have SIGTERM end it as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -130,6 +130,10 @@ def _warnings(trials: Trials, frame: Frame, chosen: tuple[Score, Score] | None) 
     files, words = len(chosen[0].files), sum(one.words for one in chosen[0].files.values())
     if files < FEW_FILES or words < FEW_WORDS:
         found.append(f"{files} files with {words} words are few: another set of sentences may well say otherwise.")
+    if untried := sum(not score.files and not score.fault for score in trials.scores):
+        found.append(
+            f"Time was up before {untried} of {len(trials.scores)} candidates were tried: give it more minutes."
+        )
     if trials.ended != "complete":
         found.append(f"It ended early ({trials.ended}): the best were not heard on every file.")
     return [warning for warning in found if warning]

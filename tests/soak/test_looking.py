@@ -151,6 +151,22 @@ def test_the_settings_of_a_soak_are_those_of_its_profile_and_a_place_of_its_own(
     assert settings["http.bind"].startswith("unix:")
 
 
+def test_what_a_harness_that_died_has_left_is_removed(tmp_path: Path) -> None:
+    left = make_home(tmp_path)
+    again = make_home(tmp_path)
+    assert not left.runtime.exists()
+    assert again.runtime.exists()
+    again.leave()
+
+
+def test_a_note_that_names_another_directory_removes_nothing(tmp_path: Path) -> None:
+    precious = tmp_path / "voicebridge-soak-precious"
+    precious.mkdir()
+    (tmp_path / "runtime").write_text(str(precious))
+    make_home(tmp_path).leave()
+    assert precious.exists()
+
+
 def test_only_a_daemon_on_that_very_state_directory_is_ended(tmp_path: Path) -> None:
     home, other = make_home(tmp_path / "one"), make_home(tmp_path / "other")
     words = [sys.executable, "-c", "import time; time.sleep(60)", "voicebridge", "run", "--stdin"]

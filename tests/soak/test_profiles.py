@@ -41,4 +41,5 @@ def test_another_engine_has_its_own_material_and_bound() -> None:
     office = profile_named("office").with_engine("sphinx")
     assert office.load.engine == "sphinx"
     assert office.bounds.word_error["sphinx"] > office.bounds.word_error["whisper"]
+    assert office.bounds.delay_p95_seconds > profile_named("office").bounds.delay_p95_seconds
     assert profile_named("office").load.engine == "whisper"

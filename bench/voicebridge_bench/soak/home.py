@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from voicebridge_bench.soak.profiles import Profile
 LOG_NAME = "daemon.log"
 ANCHOR_SECONDS = 60.0
 COMPILE_SECONDS = 60.0
+RUNTIME_PREFIX = "voicebridge-soak-"
 _FOREIGN = ("VOICEBRIDGE", "XDG_", "VB_SOAK", "RUNTIME_DIRECTORY", "STATE_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG")
 _INSIDE = Path(inside.__file__).parent
 
@@ -78,7 +80,19 @@ def make_home(folder: Path) -> Home:
     folder.mkdir(parents=True, exist_ok=True)
     # Instead of the system's and the user's.
     (folder / "soak.toml").touch()
-    return Home(folder, Path(tempfile.mkdtemp(prefix="voicebridge-soak-")))
+    note = folder / "runtime"
+    _remove_left(note)
+    home = Home(folder, Path(tempfile.mkdtemp(prefix=RUNTIME_PREFIX)))
+    note.write_text(str(home.runtime), encoding="utf-8")
+    return home
+
+
+def _remove_left(note: Path) -> None:
+    """Delete the runtime directory of a harness that died."""
+    with suppress(OSError):
+        left = Path(note.read_text(encoding="utf-8"))
+        if left.parent == Path(tempfile.gettempdir()) and left.name.startswith(RUNTIME_PREFIX):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def settings_of(profile: Profile, home: Home, checkpoint_seconds: float) -> dict[str, str]:

@@ -128,10 +128,15 @@ class Profile:
     """Settings of the daemon beside those of every soak."""
 
     def with_engine(self, engine: EngineKind) -> "Profile":
-        """Return it with the material of another engine."""
-        return replace(self, load=replace(self.load, engine=engine))
+        """Return it with the material of another engine, and with the time that it needs."""
+        slowest = max(self.bounds.delay_p95_seconds, SPHINX_SECONDS if engine == "sphinx" else 0.0)
+        bounds = replace(self.bounds, delay_p95_seconds=slowest)
+        return replace(self, load=replace(self.load, engine=engine), bounds=bounds)
 
 
+SPHINX_SECONDS = 15.0
+"""Bound of sphinx's delay: it takes 0.7 to 1.5 times the length of people's speech on two busy cores, so that the
+pieces of a conversation wait for each other (9.6 s were seen)."""
 ANCHOR_SECONDS = 5
 """In chaos. The clock of a feed that stood is put right at the next anchor; until then delays would count that time."""
 HANG_DEADLINE_SECONDS = 10

@@ -48,11 +48,12 @@ def test_silence_around_speech_does_not_move_its_end(before: int, after: int) ->
     assert end_of_speech(framed) == before + alone
 
 
-@given(st.sampled_from(["white", "pink"]), st.floats(-5, 40), st.floats(50, 20_000))
+@given(st.sampled_from(["white", "pink"]), st.floats(-5, 30), st.floats(2000, 20_000))
 @settings(max_examples=30, deadline=None)
 def test_noise_is_mixed_in_at_the_ratio_that_is_asked_for(kind: str, snr_db: float, amplitude: float) -> None:
     speech = _tone(1, amplitude)
     noise = Noise(kind, NONE).make(len(speech), seeded(1, "a"))
+    # Louder than the rounding to 16 bits by far, which would count as noise here.
     mix = mixed(speech, noise, snr_db).astype(float)
     # The tone's part of the mix, whatever the headroom has taken from both.
     gain = float(mix @ speech / (speech.astype(float) @ speech))

@@ -69,6 +69,7 @@ def healthy(hours: float = 8.0, seed: int = 1, lives: Sequence[Life] = (), **hea
     found = list(lives) or [Life(0.0, seconds)]
     for number, life in enumerate(found, start=1):
         _live(record, number, life, chance, every)
+    record.happened.append(Happened(BEGAN + seconds, "integrity", len(found), "ok"))
     record.end = End(BEGAN + seconds, "complete")
     return record
 
@@ -97,7 +98,7 @@ def _live(record: Record, number: int, life: Life, chance: np.random.Generator, 
     began, ended = BEGAN + life.began, BEGAN + life.ended
     ready = min(began + 0.6, ended)
     record.happened += [
-        Happened(began, "started" if number == 1 else "restarted", number, f"process {4000 + number}"),
+        Happened(began, "started", number, f"process {4000 + number}"),
         Happened(ready, "ready", number, "it hears"),
         Happened(ended, life.how, number),
     ]

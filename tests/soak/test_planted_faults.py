@@ -133,6 +133,14 @@ def slow(record: Record) -> Record:
     return record
 
 
+def database_damaged(record: Record) -> Record:
+    record.happened = [
+        dataclasses.replace(each, detail="row 7 missing from index") if each.kind == "integrity" else each
+        for each in record.happened
+    ]
+    return record
+
+
 def frames(checkpoint: Checkpoint) -> int:
     return int(checkpoint.content["frames"]["received"])
 
@@ -167,6 +175,7 @@ def test_a_healthy_soak_of_8_hours_passes_in_everything_that_can_be_judged() -> 
         (checkpoint_late, {"checkpoints"}),
         (frames_that_lie, {"frames"}),
         (frames_missing, {"availability"}),
+        (database_damaged, {"integrity"}),
         (counts_fall, {"checkpoint_order"}),
         (delay_creeps, {"delay_drift"}),
         (slow, {"delay"}),

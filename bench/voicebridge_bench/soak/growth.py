@@ -39,8 +39,8 @@ WARM_UP_SHARE = 0.2
 LONGEST_WARM_UP_HOURS = 1.0
 SHORTEST_PASS_HOURS = 0.5
 """What was looked at for less may still be settling, or do its hourly duties later: it never passes."""
-ROUNDS = 599
-"""Bootstrap samples: the ends of a 95 % interval are then the 15th from either side."""
+ROUNDS = 399
+"""Bootstrap samples: the ends of a 95 % interval are then the tenth from either side."""
 MOST_CORRELATED = 0.95
 """Beyond this the residuals are no noise around a line."""
 SETTLING_HOURS = 1 / 6
@@ -253,9 +253,15 @@ def _pairs(bins: Bins) -> tuple[Indices, Indices]:
 
 
 def _slopes(series: Numbers, hours: Numbers, first: Indices, second: Indices) -> Numbers:
-    rises = series[:, second] - series[:, first]
-    slopes: Numbers = np.median(rises / (hours[second] - hours[first]), axis=1)
-    return slopes
+    slopes = series[:, second]
+    slopes -= series[:, first]
+    slopes /= hours[second] - hours[first]
+    # The median, without np.median's copies and its look for NaN: most of the judge's time is spent here.
+    middle = slopes.shape[1] // 2
+    below = middle - 1 + slopes.shape[1] % 2
+    slopes.partition((below, middle), axis=1)
+    found: Numbers = (slopes[:, below] + slopes[:, middle]) / 2
+    return found
 
 
 def _line(bins: Bins, slope: float) -> Numbers:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voicebridge_bench.soak import series as of
-from voicebridge_bench.soak.judges.case import BEGINNING, Case
+from voicebridge_bench.soak.judges.case import Case
 from voicebridge_bench.soak.series import Axis, Series, axis_of
 from voicebridge_bench.soak.verdict import Judgement, Verdict
 
@@ -45,6 +45,8 @@ PNG_COLOURS: Mapping[str, str] = {
     WARM: "#7d8a85",
 }
 PANEL_INCHES, LANE_INCHES = 1.15, 0.3
+HIGHEST_BOUND = 3.0
+"""A bound so many times as high as anything measured is told, not drawn: it would flatten the rest."""
 MOST_DOTS = 1200
 MOST_MARKS = 400
 """Of one kind in a picture; more would be one bar of colour."""
@@ -63,6 +65,7 @@ class Panel:
     dots: Series | None = None
     steps: bool = False
     from_zero: bool = True
+    without_start: bool = False
     least_top: float = 0.0
     """The axis reaches so high at least: a flat line at nothing is to look like nothing."""
     drift: tuple[Series, ...] = field(default_factory=tuple)
@@ -85,9 +88,17 @@ def panels(case: Case, judgement: Judgement) -> list[Panel]:
             "MB",
             [memory],
             from_zero=False,
+            without_start=True,
             drift=_drift(case, memory, verdicts.get("memory")),
         ),
-        Panel("Python's heap", "MB", [heap], from_zero=False, drift=_drift(case, heap, verdicts.get("heap"))),
+        Panel(
+            "Python's heap",
+            "MB",
+            [heap],
+            from_zero=False,
+            without_start=True,
+            drift=_drift(case, heap, verdicts.get("heap")),
+        ),
         Panel("Processor", "% of one core", [of.processor(case)]),
         Panel(
             "Delay to text",
@@ -202,7 +213,7 @@ def _figure(
     total = sum(heights) + 0.32 * len(heights) + 0.55 + head
     figure = Figure(figsize=(width, total))
     figure.patch.set_alpha(0)
-    left, right = 0.62 / width, 1 - 0.12 / width
+    left, right = 0.82 / width, 1 - 0.14 / width
     grid = figure.add_gridspec(
         len(heights), 1, height_ratios=heights, hspace=0.42 / (sum(heights) / len(heights)),
         left=left, right=right, top=1 - (0.26 + head) / total, bottom=0.5 / total,
@@ -216,7 +227,7 @@ def _figure(
         _mark(axes, case, axis, judgement, colour)
         _dress(axes, axis, colour, last=False)
     axes = figure.add_subplot(grid[len(shown)])
-    _draw_lanes(axes, lanes, colour)
+    _draw_lanes(axes, lanes, axis.length / 400, colour)
     _dress(axes, axis, colour, last=True)
     return figure
 
@@ -224,28 +235,37 @@ def _figure(
 def _draw(axes: "Axes", panel: Panel, colour: Colour) -> None:
     if panel.dots:
         axes.plot(
-            panel.dots.at, panel.dots.values, ".", markersize=2.4, color=colour(FIRST), alpha=0.3, mew=0, zorder=2
+            panel.dots.at, panel.dots.values, "o", markersize=3.2, color=colour(FIRST), alpha=0.4, mew=0, zorder=2
         )
     for line, drawn in zip(panel.lines, (FIRST, SECOND), strict=False):
         style: Any = {"drawstyle": "steps-post"} if panel.steps else {}
         axes.plot(line.at, line.values, color=colour(drawn), linewidth=1.1, label=line.name, zorder=3, **style)
     for line in panel.drift:
         axes.plot(line.at, line.values, color=colour(SECOND), linewidth=1.2, dashes=(4, 2), label=line.name, zorder=4)
-    if panel.bound is not None:
+    title = f"{panel.title}, {panel.unit}" if panel.unit else panel.title
+    bounded = panel.bound is not None and panel.bound <= HIGHEST_BOUND * _highest(panel)
+    if panel.bound is not None and bounded:
         axes.axhline(panel.bound, color=colour(BOUND), linewidth=0.9, dashes=(2, 2), label="bound of p95", zorder=3)
-    unit = f", {panel.unit}" if panel.unit else ""
-    axes.set_title(panel.title + unit, loc="left", fontsize=8.5, color=colour(INK), pad=4)
+    elif panel.bound is not None:
+        title += f" (bound of p95: {panel.bound:g})"
+    axes.set_title(title, loc="left", fontsize=8.5, color=colour(INK), pad=4)
     if panel.from_zero:
         axes.set_ylim(bottom=0)
         axes.set_ylim(top=max(axes.get_ylim()[1], panel.least_top))
-    elif panel.drift:
+    elif panel.without_start:
         axes.set_ylim(*_without_start(panel.lines[0]))
-    named = len(panel.lines) + len(panel.drift) + (panel.bound is not None) > 1
+    named = len(panel.lines) + len(panel.drift) + bounded > 1
     if named:
         axes.legend(
             loc="lower right", bbox_to_anchor=(1.0, 0.97), ncols=4, frameon=False, fontsize=7.5,
             labelcolor=colour(INK), handlelength=1.6, columnspacing=1.2, borderaxespad=0.1,
         )  # fmt: skip
+
+
+def _highest(panel: Panel) -> float:
+    """Return the highest value of a panel."""
+    every = [line.values for line in (*panel.lines, *([panel.dots] if panel.dots else [])) if line]
+    return max((float(np.nanmax(values)) for values in every), default=0.0)
 
 
 def _without_start(line: Series) -> tuple[float, float]:
@@ -296,7 +316,7 @@ def _lanes(case: Case) -> list[Lane]:
     gaps = [axis.place(gap.at) for gap in case.record.lost if gap.at is not None]
     rows: Sequence[tuple[str, str, Sequence[float]]] = (
         ("gap", BAD, gaps),
-        ("restart", SECOND, [axis.place(m.at) for m in happened if m.kind == BEGINNING[1]]),
+        ("restart", SECOND, [axis.place(life.began) for life in case.lives[1:]]),
         ("crash", BAD, [axis.place(m.at) for m in happened if m.kind == "crashed"]),
         ("hang", BAD, [axis.place(m.at) for m in happened if m.kind == "hang"]),
         ("error line", BAD, [axis.place(m.at) for m in happened if m.kind == "error"]),
@@ -304,8 +324,7 @@ def _lanes(case: Case) -> list[Lane]:
     return lanes + [Lane(name, drawn, marks=marks[:MOST_MARKS]) for name, drawn, marks in rows if marks]
 
 
-def _draw_lanes(axes: "Axes", lanes: Sequence[Lane], colour: Colour) -> None:
-    least = 0.0
+def _draw_lanes(axes: "Axes", lanes: Sequence[Lane], least: float, colour: Colour) -> None:
     for row, lane in enumerate(lanes):
         bars = [(begin, max(end - begin, least)) for begin, end in lane.bars]
         if bars:

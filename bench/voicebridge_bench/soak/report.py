@@ -26,7 +26,7 @@ WIDE_INCHES, NARROW_INCHES = 11.0, 4.3
 """The plots are drawn twice, for a desktop and for a phone: scaled down, nobody could read them."""
 MOST_TOLD = 60
 """Rows of a list in the page; the record has them all."""
-TOLD_KINDS = ("crashed", "killed", "restarted", "hang", "went_on", "error", "resumed")
+TOLD_KINDS = ("started", "crashed", "killed", "restarted", "hang", "went_on", "error", "resumed")
 _ORDER = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS, Outcome.NOT_JUDGED)
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

@@ -67,6 +67,9 @@ def facts(case: Case) -> Mapping[str, str]:
         "Faults": plural(len(record.faults), "fault") + " injected" if record.faults else "none injected",
         "Seed": str(header.seed),
     }
+    left_out = [moment.detail for moment in record.happened if moment.kind == "left_out"]
+    if left_out:
+        found["Left out"] = left_out[-1]
     if not case.paced:
         audio = length_of_time(case.audio_hours * 3600)
         found["Soaked"] = f"{audio} of audio in {soaked}"

@@ -1,18 +1,19 @@
-"""Crashes, hangs and lines of error: what no fault explains counts."""
+"""Crashes, hangs, lines of error and a damaged database: what no fault explains counts."""
 
 from collections.abc import Sequence
 
-from voicebridge_bench.soak.judges.case import ENDING_FAULTS, Case, outcome_of, plural
+from voicebridge_bench.soak.judges.case import ENDING_FAULTS, Case, not_judged, outcome_of, plural
 from voicebridge_bench.soak.trouble import ENGINE_HANG, STOP
 from voicebridge_bench.soak.verdict import Verdict
 
+SOUND = "ok"
 SHOWN = 5
 """So many are quoted; all are counted."""
 
 
 def judge(case: Case) -> list[Verdict]:
-    """Judge whether the process lived on."""
-    return [_crashes(case), _hangs(case), _errors(case)]
+    """Judge whether the process lived on, and left a sound database."""
+    return [_crashes(case), _hangs(case), _errors(case), _integrity(case)]
 
 
 def _crashes(case: Case) -> Verdict:
@@ -44,6 +45,17 @@ def _errors(case: Case) -> Verdict:
     return Verdict(
         "errors", "No errors in the log", outcome_of(passed), len(errors), bound, "", sentence, _quoted(case, errors)
     )
+
+
+def _integrity(case: Case) -> Verdict:
+    """Judge what SQLite said of the database when all was over (PRAGMA integrity_check)."""
+    title = "The database is sound"
+    said = [moment.detail for moment in case.record.happened if moment.kind == "integrity"]
+    if not said:
+        return not_judged("integrity", title, "", "It was not looked at: the soak was cut off, or is not its owner.")
+    sound = said[-1] == SOUND
+    sentence = "SQLite's integrity check finds nothing." if sound else f"SQLite finds: {said[-1][:160]}"
+    return Verdict("integrity", title, outcome_of(sound), int(not sound), 0, "", sentence)
 
 
 def _quoted(case: Case, found: Sequence[tuple[float, str]]) -> dict[str, object]:

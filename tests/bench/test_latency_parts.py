@@ -15,6 +15,7 @@ from voicebridge_bench.corpora.levels import as_samples
 from voicebridge_bench.latency import results
 from voicebridge_bench.latency.alignment import place_of, places, zero_moment
 from voicebridge_bench.latency.delays import (
+    END_NOT_HEARD,
     NO_UTTERANCE,
     NOT_BY_SILENCE,
     NOT_DELIVERED,
@@ -95,6 +96,7 @@ def test_where_the_session_is_not_known_the_detector_is_not_told_apart() -> None
         ([replace(UTTERANCE, began_at=20.0, ended_at=21.0)], NO_UTTERANCE),
         ([replace(UTTERANCE, status="rejected")], REJECTED),
         ([replace(UTTERANCE, end_reason="max_length")], NOT_BY_SILENCE),
+        ([replace(UTTERANCE, speech_ended_at=11.4)], END_NOT_HEARD),
         ([replace(UTTERANCE, delay_ms=None)], NOT_DELIVERED),
         ([replace(UTTERANCE, utterance_id=8)], NOT_DELIVERED),
     ],

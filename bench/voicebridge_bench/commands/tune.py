@@ -22,6 +22,7 @@ MINUTES = 10.0
 COMMANDS = 48
 FIRST_SEED = 50_000_000
 """Of the commands: far from those of the other measurements."""
+FRAGMENT = "recommended.toml"
 PLOTS = ("tune.svg", "tune.png")
 
 
@@ -188,8 +189,11 @@ def _write(result: "TuneResult", folder: Path) -> None:
 
     output.write(folder / "tune.json", result.model_dump_json(indent=1))
     if result.recommended is None:
+        # What an earlier run has recommended must not be taken for this one's word.
+        for name in (FRAGMENT, *PLOTS):
+            (folder / name).unlink(missing_ok=True)
         return
-    output.write(folder / "recommended.toml", toml(result))
-    check(folder / "recommended.toml")
+    output.write(folder / FRAGMENT, toml(result))
+    check(folder / FRAGMENT)
     for name in PLOTS:
         draw(result, folder / name)

@@ -71,9 +71,12 @@ class Matched:
     """Pieces without a delay, by reason."""
 
 
+EARLY_SECONDS = 0.5
+"""Where the detector lets speech end so long before it does, the last words are missing: that is no short delay."""
 NO_UTTERANCE = "not heard"
 REJECTED = "its text was not believed"
 NOT_BY_SILENCE = "not ended by silence"
+END_NOT_HEARD = "its end was not heard"
 TWO_IN_ONE = "ended in the utterance of the next piece"
 NOT_DELIVERED = "not delivered"
 
@@ -88,7 +91,7 @@ def match(
     for number, piece in enumerate(spoken):
         over = [one for one in in_order if one.began_at < piece.ended_at and one.ended_at > piece.began_at]
         following = spoken[number + 1] if number + 1 < len(spoken) else None
-        reason = _why_not(over[-1] if over else None, following, read_at)
+        reason = _why_not(piece, over[-1] if over else None, following, read_at)
         if reason:
             left_out.setdefault(reason, []).append(piece.text)
         else:
@@ -96,11 +99,13 @@ def match(
     return Matched(delays, left_out)
 
 
-def _why_not(utterance: Stored | None, following: Spoken | None, read_at: Mapping[int, float]) -> str:
+def _why_not(piece: Spoken, utterance: Stored | None, following: Spoken | None, read_at: Mapping[int, float]) -> str:
     if utterance is None:
         return NO_UTTERANCE
-    if following is not None and utterance.ended_at > following.ended_at:
+    if following is not None and utterance.ended_at > following.began_at:
         return TWO_IN_ONE
+    if utterance.speech_ended_at < piece.ended_at - EARLY_SECONDS:
+        return END_NOT_HEARD
     if utterance.status != "done":
         return REJECTED
     if utterance.end_reason != "hangover":

@@ -30,6 +30,7 @@ SETTLE_SECONDS = 300.0
 """How long the daemon may take over what waits when everything was played."""
 LOOK_SECONDS = 0.5
 CUT_SECONDS = 0.5
+LATE_SECONDS = 0.1
 DELAY_DEFINITION = "from the true end of speech to the moment at which the text was read from the daemon's output"
 TOLD = (
     "endpoint.hangover_ms",
@@ -105,63 +106,87 @@ def find_room(source: str) -> tuple[Room, str]:
         return Paced(), f"no virtual microphone: {error.message}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What became of a script in a room."""
+
+    matched: Matched
+    engine: str
+    model: str
+    interrupted: bool
+
+
 def measure(order: Order, settings: Settings, scratch: Path, progress: Callable[[str, float], None]) -> LatencyResult:
     """Measure once; Ctrl-C ends it with what was measured until then. Raises VoicebridgeError."""
     began, machine = time.monotonic(), look()
     script = arrange(order.pieces, order.count, settings.endpoint.hangover_ms, order.seed)
     progress("starting the daemon", 0.0)
     room, reason = find_room(order.source)
-    state, interrupted = scratch / "state", False
     try:
-        environment = {**os.environ, **room.environment()}
-        with Child([*order.options, "--state-dir", str(state)], room.arguments, environment, scratch / "log") as child:
-            room.open(child.stdin)
-            child.wait_until_ready()
-            with busy(order.processes):
-                seconds = samples_to_seconds(len(script.samples))
-                progress(f"playing {seconds / 60:.1f} minutes in real time ({room.name})", 0.1)
-                interrupted = _interrupted(lambda: room.play(script))
-                # What ended just before an interruption may have no endpoint yet.
-                until = time.monotonic() - settings.endpoint.hangover_ms / 1000 - CUT_SECONDS
-                interrupted = _interrupted(lambda: _settle(child, state)) or interrupted
-            child.leave()
-            read_at = {said.told["id"]: said.read_at for said in child.said if "id" in said.told}
-        matched = match(_spoken(script, room, until), read_stored(state), read_at, settings.endpoint.hangover_ms)
+        found = _hear(order, script, room, (settings.endpoint.hangover_ms, scratch), progress)
     finally:
         room.close()
-    engine = next((said.told for said in child.said if said.told.get("event") == "engine_ready"), {})
-    warnings = [is_busy(machine)] + (
-        [f"The speech was played while {order.processes} processes computed."] * bool(order.processes)
-    )
-    right = [words_right(delay.text, delay.heard) for delay in matched.delays]
+    right = [words_right(delay.text, delay.heard) for delay in found.matched.delays]
     return LatencyResult(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=time.monotonic() - began,
         host=machine,
-        source=SourceTold(
-            name=room.name,
-            description=room.description,
-            reason=reason,
-            accuracy_ms=room.accuracy_ms,
-            latest_ms=1000 * room.latest_seconds,
-        ),
+        source=_source(room, reason),
         load_processes=order.processes,
-        engine=str(engine.get("engine", "")),
-        model=str(engine.get("model", "")),
+        engine=found.engine,
+        model=found.model,
         settings=_told(settings),
         corpus=order.corpus,
         seed=order.seed,
         end_of_speech=END_DEFINITION,
         delay=DELAY_DEFINITION,
         pieces=order.count,
-        interrupted=interrupted,
+        interrupted=found.interrupted,
         words=sum(words for _, words in right),
         words_right=sum(hits for hits, _ in right),
-        figures=figures_of(matched),
-        delays=[PieceDelay(**asdict(delay)) for delay in matched.delays],
-        left_out=matched.left_out,
-        warnings=[warning for warning in warnings if warning],
+        figures=figures_of(found.matched),
+        delays=[PieceDelay(**asdict(delay)) for delay in found.matched.delays],
+        left_out=found.matched.left_out,
+        warnings=[warning for warning in (is_busy(machine), _loaded(order), _late(room.latest_seconds)) if warning],
     )
+
+
+def _hear(
+    order: Order, script: Script, room: Room, way: tuple[int, Path], progress: Callable[[str, float], None]
+) -> _Heard:
+    """Have a daemon hear a script; ``way`` is its hangover in milliseconds, and where it may keep things."""
+    hangover_ms, scratch = way
+    state = scratch / "state"
+    environment = {**os.environ, **room.environment()}
+    with Child([*order.options, "--state-dir", str(state)], room.arguments, environment, scratch / "log") as child:
+        room.open(child.stdin)
+        child.wait_until_ready()
+        with busy(order.processes):
+            minutes = samples_to_seconds(len(script.samples)) / 60
+            progress(f"playing {minutes:.1f} minutes in real time ({room.name})", 0.1)
+            interrupted = _interrupted(lambda: room.play(script))
+            # What ended just before an interruption may have no endpoint yet.
+            until = time.monotonic() - hangover_ms / 1000 - CUT_SECONDS
+            interrupted = _interrupted(lambda: _settle(child, state)) or interrupted
+        child.leave()
+    read_at = {said.told["id"]: said.read_at for said in child.said if "id" in said.told}
+    ready = next((said.told for said in child.said if said.told.get("event") == "engine_ready"), {})
+    matched = match(_spoken(script, room, until), read_stored(state), read_at, hangover_ms)
+    return _Heard(matched, str(ready.get("engine", "")), str(ready.get("model", "")), interrupted)
+
+
+def _source(room: Room, reason: str) -> SourceTold:
+    return SourceTold(
+        name=room.name,
+        description=room.description,
+        reason=reason,
+        accuracy_ms=room.accuracy_ms,
+        latest_ms=1000 * room.latest_seconds,
+    )
+
+
+def _loaded(order: Order) -> str:
+    return f"The speech was played while {order.processes} processes computed." if order.processes else ""
 
 
 def figures_of(matched: Matched) -> dict[str, Spread]:
@@ -193,6 +218,13 @@ def _spoken(script: Script, room: Room, until: float) -> list[Spoken]:
             began_at = ended_at - (part.speech_end - part.span.start) / SAMPLE_RATE
             found.append(Spoken(part.text, began_at, ended_at, ends[number] if ends else None))
     return found
+
+
+def _late(seconds: float) -> str:
+    late = (
+        f"A block was written {1000 * seconds:.0f} ms late at worst: delays hold what the measurement itself was late."
+    )
+    return late if seconds > LATE_SECONDS else ""
 
 
 def _interrupted(call: Callable[[], None]) -> bool:

@@ -81,7 +81,7 @@ def test_another_load_is_no_other_host_and_is_told(tmp_path: Path) -> None:
     busy = MACHINE.model_copy(update={"load_average": (9.0, 9.0, 9.0)})
     comparison = compare(_run(tmp_path, seed=1), _run(tmp_path, seed=2, machine=busy))
     assert comparison.pairs
-    assert [note[:25] for note in comparison.notes] == ["B: The machine was busy a"]
+    assert any(note.startswith("B: The machine was busy") for note in comparison.notes)
 
 
 def test_unlike_parameters_and_facts_are_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.runs import MACHINE
-from voicebridge_bench.components.host import class_of, is_busy, look, unlike
+from voicebridge_bench.components.host import Meanwhile, class_of, is_busy, is_disturbed, look, unlike
 
 
 def _root(tmp_path: Path, files: dict[str, str]) -> Path:
@@ -72,6 +72,27 @@ def test_the_class_follows_from_the_machine(change: dict[str, object], expected:
     found = class_of(MACHINE.model_copy(update=change))
     assert found.name == expected
     assert found.reason
+
+
+def test_what_others_used_is_what_was_not_idle_and_not_ours() -> None:
+    machine, own, clock = iter([100.0, 130.0]), iter([5.0, 15.0]), iter([0.0, 10.0])
+    meanwhile = Meanwhile(lambda: next(machine), lambda: next(own), lambda: next(clock))
+    # 30 s of work in 10 s, 10 s of them ours.
+    assert meanwhile.others_cores() == pytest.approx(2.0)
+
+
+def test_others_never_use_less_than_nothing() -> None:
+    own = iter([0.0, 1.0])
+    assert Meanwhile(lambda: 0.0, lambda: next(own)).others_cores() == 0.0
+
+
+def test_this_machine_tells_what_others_use() -> None:
+    assert Meanwhile().others_cores() >= 0.0
+
+
+def test_a_disturbed_run_is_called_disturbed() -> None:
+    assert is_disturbed(0.1, 2) == ""
+    assert "1.6 of 2 cores" in is_disturbed(1.6, 2)
 
 
 def test_a_busy_machine_is_called_busy() -> None:

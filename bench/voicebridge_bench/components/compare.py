@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from voicebridge.domain.errors import ExitCode, VoicebridgeError
-from voicebridge_bench.components.host import is_busy, unlike
+from voicebridge_bench.components.host import unlike
 from voicebridge_bench.components.measure import ratio_of
 from voicebridge_bench.components.results import FigureResult, Run
 
@@ -91,7 +91,7 @@ def compare(a: Run, b: Run, tolerance: float = 0.0, *, anyway: bool = False) -> 
         pairs.append(_pair(ours, theirs, tolerance))
     if not pairs:
         raise VoicebridgeError("These runs have no figure in common.", exit_code=ExitCode.USAGE)
-    notes = [f"{name}: {told}" for name, one in (("A", a), ("B", b)) if (told := is_busy(one.host))]
+    notes = [f"{name}: {told}" for name, one in (("A", a), ("B", b)) for told in one.warnings]
     return Comparison(pairs, left_out, differences, tolerance, notes)
 
 

@@ -4,7 +4,8 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +21,8 @@ LIBRARIES = (
 )
 """Libraries in which the figures spend their time."""
 CLASSES = ("pi5", "x86-2core", "gpu")
+DISTURBED_SHARE = 0.1
+"""Share of all cores used by others during a run from which its figures are called disturbed."""
 BUSY_SHARE = 0.5
 """Load of the last minute over cores from which a machine is called busy."""
 GIB = 1024**3
@@ -80,10 +83,47 @@ def is_busy(host: Host) -> str:
     load = host.load_average[0]
     if load < BUSY_SHARE * host.cores_usable:
         return ""
-    return (
-        f"The machine was busy as the run began (load {load:.1f} on {host.cores_usable} cores): the figures are of "
-        "a busy machine."
-    )
+    return f"The machine was busy as the run began (load {load:.1f} on {host.cores_usable} cores)."
+
+
+def _machine_seconds() -> float:
+    """Return the processor time that was not idle, over all cores, with what a hypervisor gave to others."""
+    times = psutil.cpu_times()
+    names = ("user", "nice", "system", "irq", "softirq", "steal")
+    return float(sum(getattr(times, name, 0.0) for name in names))
+
+
+def _own_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+class Meanwhile:
+    """How much of the machine others use, from now on. All three readings are in seconds; the first two only grow."""
+
+    def __init__(
+        self,
+        machine_seconds: Callable[[], float] = _machine_seconds,
+        own_seconds: Callable[[], float] = _own_seconds,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._machine_seconds = machine_seconds
+        self._own_seconds = own_seconds
+        self._clock = clock
+        self._before = (machine_seconds(), own_seconds(), clock())
+
+    def others_cores(self) -> float:
+        """Return how many cores others used since, on average; our children count as ours once they have ended."""
+        machine, own, began = self._before
+        passed = max(self._clock() - began, 1e-9)
+        return max(0.0, (self._machine_seconds() - machine) - (self._own_seconds() - own)) / passed
+
+
+def is_disturbed(others_cores: float, cores: int) -> str:
+    """Return a sentence when others used much of the machine during a run, else nothing."""
+    if others_cores < DISTURBED_SHARE * cores:
+        return ""
+    return f"Other work used {others_cores:.1f} of {cores} cores during the run: the figures are of a busy machine."
 
 
 def unlike(a: Host, b: Host) -> list[str]:

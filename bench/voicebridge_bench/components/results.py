@@ -156,6 +156,8 @@ class Run(Record):
     """Empty when this machine is of none."""
     class_reason: str
     timer: Timer
+    others_cores: float
+    """Cores that other work (or a hypervisor) used meanwhile, on average."""
     iterations: int
     rounds: int
     warnings: list[str]

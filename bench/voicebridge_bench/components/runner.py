@@ -49,6 +49,7 @@ def run(wish: Wish, context: Context, machine: Host, progress: Progress) -> Run:
     that cannot be used.
     """
     began = time.monotonic()
+    meanwhile = host.Meanwhile()
     created_at = datetime.now(UTC).isoformat(timespec="seconds")
     with ExitStack() as stack:
         turns = [_Turn(suite, wish, stack) for suite in wish.suites]
@@ -57,6 +58,7 @@ def run(wish: Wish, context: Context, machine: Host, progress: Progress) -> Run:
             turn.open(_room(context, f"{number}-{turn.suite.name}"))
         for number, turn in itertools.product(range(ROUNDS), turns):
             turn.take(number, progress)
+    others = meanwhile.others_cores()
     results = [turn.result() for turn in turns]
     outcome, because = outcome_of(results)
     return Run(
@@ -66,9 +68,10 @@ def run(wish: Wish, context: Context, machine: Host, progress: Progress) -> Run:
         hardware_class=wish.hardware_class.name,
         class_reason=wish.hardware_class.reason,
         timer=Timer(clock="perf_counter_ns", overhead_ns=context.watch.overhead_seconds * 1e9),
+        others_cores=others,
         iterations=wish.iterations,
         rounds=ROUNDS,
-        warnings=[busy] if (busy := host.is_busy(machine)) else [],
+        warnings=[told for told in (host.is_busy(machine), host.is_disturbed(others, machine.cores)) if told],
         suites=results,
         outcome=outcome,
         because=because,

@@ -18,7 +18,8 @@ def run_lines(run: Run) -> Iterator[str]:
     )
     shown_class = run.hardware_class or "none"
     yield printable(
-        f"class {shown_class} ({run.class_reason}); load {host.load_average[0]:.1f}; "
+        f"class {shown_class} ({run.class_reason}); load {host.load_average[0]:.1f}, others used "
+        f"{run.others_cores:.1f} cores meanwhile; "
         f"timing costs {run.timer.overhead_ns:.0f} ns, taken off"
     )
     for warning in run.warnings:
@@ -61,7 +62,7 @@ def compare_lines(comparison: Comparison) -> Iterator[str]:
     """Yield a comparison: what differs, each figure side by side, what is slower."""
     yield from (f"unlike: {printable(one)}" for one in comparison.unlike)
     yield from (f"left out: {printable(one)}" for one in comparison.left_out)
-    yield from comparison.notes
+    yield from (printable(note) for note in comparison.notes)
     rows = [
         (
             pair.name,

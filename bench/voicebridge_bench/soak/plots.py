@@ -238,6 +238,8 @@ def _draw(axes: "Axes", panel: Panel, colour: Colour) -> None:
             panel.dots.at, panel.dots.values, "o", markersize=3.2, color=colour(FIRST), alpha=0.4, mew=0, zorder=2
         )
     for line, drawn in zip(panel.lines, (FIRST, SECOND), strict=False):
+        if not line:
+            continue
         style: Any = {"drawstyle": "steps-post"} if panel.steps else {}
         axes.plot(line.at, line.values, color=colour(drawn), linewidth=1.1, label=line.name, zorder=3, **style)
     for line in panel.drift:
@@ -254,7 +256,7 @@ def _draw(axes: "Axes", panel: Panel, colour: Colour) -> None:
         axes.set_ylim(top=max(axes.get_ylim()[1], panel.least_top))
     elif panel.without_start:
         axes.set_ylim(*_without_start(panel.lines[0]))
-    named = len(panel.lines) + len(panel.drift) + bounded > 1
+    named = sum(map(bool, panel.lines)) + len(panel.drift) + bounded > 1
     if named:
         axes.legend(
             loc="lower right", bbox_to_anchor=(1.0, 0.97), ncols=4, frameon=False, fontsize=7.5,

@@ -116,8 +116,8 @@ def megabytes(read: Callable[[Sample], int | None]) -> Callable[[Sample], float 
     return in_megabytes
 
 
-def windows(series: Series, share: float, most: int = 48, fewest_each: int = 5) -> Series:
-    """Return a percentile (0 to 100) of neighbouring points, so many in a window."""
+def windows(series: Series, share: float, most: int = 48, fewest_each: int = 20) -> Series:
+    """Return a percentile (0 to 100) of neighbouring points, so many in a window; a p95 of fewer than 20 is none."""
     count = min(most, len(series.at) // fewest_each)
     if count < 2:
         return Series(series.name, series.at[:0], series.values[:0])

@@ -27,7 +27,7 @@ from voicebridge_bench.tuning.fragment import check, toml
 from voicebridge_bench.tuning.plot import draw
 from voicebridge_bench.tuning.results import TuneResult
 from voicebridge_bench.tuning.scores import Score, Tried, choose, difference, finalists, fronts, rungs, survivors
-from voicebridge_bench.tuning.summing import Frame, sum_up
+from voicebridge_bench.tuning.summing import Frame, dislike, sum_up
 from voicebridge_bench.tuning.trying import Setting, Trials, settings_with, try_all
 from voicebridge_bench.tuning.worker import Worker
 
@@ -122,6 +122,23 @@ def test_recommended_is_the_quickest_within_what_is_allowed() -> None:
     assert choose([far, best, near], allowed_points=10) == (near, best)
     assert choose([far, best, near], allowed_points=60) == (far, best)
     assert choose([Score(0)], 1) is None
+
+
+def test_of_those_about_as_quick_the_least_disliked_is_recommended() -> None:
+    best, alike, slow = _score(0, 1, 500), _score(1, 1, 510), _score(2, 1, 600)
+    chosen = choose([best, alike, slow], 1, dislike=lambda score: -score.number)
+    assert chosen is not None
+    assert chosen[0] is alike
+
+
+def test_noise_proof_detectors_and_fewer_threads_are_liked() -> None:
+    load = Load(engine="whisper", model="a", threads=1)
+    liked = [Candidate(load=load, vad_mode=mode) for mode in ("cascade", "silero", "webrtc")]
+    more = Candidate(load=load.model_copy(update={"threads": 4}), vad_mode="cascade")
+    order = [liked[0], more, liked[1], liked[2]]
+    weights = [dislike(one) for one in order]
+    assert weights == sorted(weights)
+    assert len(set(weights)) == 4
 
 
 def test_only_those_heard_longest_are_compared() -> None:

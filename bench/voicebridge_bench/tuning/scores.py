@@ -1,12 +1,14 @@
 """What is known of each candidate, and which are worth more time. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 RESAMPLINGS = 2000
 SEED = 1
+ALIKE = 0.05
+"""Delays that differ by less are about the same: the machine's own unrest is as large."""
 MISSED_DELAY_MS = float("inf")
 """Of a file in which nothing was heard: no text ever came."""
 
@@ -79,17 +81,22 @@ def finalists(scores: Iterable[Score]) -> list[Score]:
     return [score for score in usable if len(score.files) == most]
 
 
-def choose(scores: Iterable[Score], allowed_points: float) -> tuple[Score, Score] | None:
+def choose(
+    scores: Iterable[Score], allowed_points: float, dislike: Callable[[Score], float] = lambda _: 0.0
+) -> tuple[Score, Score] | None:
     """Return the recommended candidate and the one with the fewest errors; None when nothing was tried.
 
-    Recommended is the quickest (by its p95) of those whose error rate is at most so many percentage points above.
+    Recommended is the quickest (by its p95) of those whose error rate is at most so many percentage points above. Of
+    those about as quick it is the one with the fewest errors, then the least disliked, then the lightest.
     """
     final = finalists(scores)
     if not final:
         return None
     best = min(final, key=lambda one: (one.error_rate, one.delay_ms(95)))
     good = [one for one in final if one.error_rate <= best.error_rate + allowed_points / 100]
-    return min(good, key=lambda one: (one.delay_ms(95), one.delay_ms(), one.error_rate, one.memory_mb)), best
+    quickest = min(one.delay_ms(95) for one in good)
+    alike = [one for one in good if one.delay_ms(95) <= quickest * (1 + ALIKE)]
+    return min(alike, key=lambda one: (one.error_rate, dislike(one), one.memory_mb, one.delay_ms(95))), best
 
 
 def difference(score: Score, other: Score) -> tuple[float, float]:

@@ -10,9 +10,9 @@ from pathlib import Path
 from voicebridge_bench.accuracy import NORMALISATION
 from voicebridge_bench.components.host import is_busy
 from voicebridge_bench.components.results import Host
-from voicebridge_bench.tuning.candidates import Candidate
+from voicebridge_bench.tuning.candidates import VAD_MODES, Candidate
 from voicebridge_bench.tuning.results import CandidateResult, Round, TuneResult
-from voicebridge_bench.tuning.scores import Score, choose, difference, finalists
+from voicebridge_bench.tuning.scores import ALIKE, Score, choose, difference, finalists
 from voicebridge_bench.tuning.trying import Trials
 
 FEW_FILES = 10
@@ -40,7 +40,7 @@ class Frame:
 def sum_up(trials: Trials, frame: Frame) -> TuneResult:
     """Return the result of what was tried so far."""
     final = {score.number for score in finalists(trials.scores)}
-    chosen = choose(trials.scores, frame.allowed_points)
+    chosen = choose(trials.scores, frame.allowed_points, lambda score: dislike(trials.candidates[score.number]))
     recommended = None if chosen is None else trials.candidates[chosen[0].number]
     return TuneResult(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -66,6 +66,14 @@ def sum_up(trials: Trials, frame: Frame) -> TuneResult:
     )
 
 
+def dislike(candidate: Candidate) -> float:
+    """Return what speaks against a candidate that is as good as others: a detector that noise fools, more threads.
+
+    What was heard is speech; what a detector makes of noise does not show in it.
+    """
+    return VAD_MODES.index(candidate.vad_mode) + candidate.load.threads / 100
+
+
 def reasons_for(chosen: Score, best: Score, trials: Trials, allowed_points: float) -> list[str]:
     """Return why a candidate is recommended, in sentences."""
     count = len(finalists(trials.scores))
@@ -84,7 +92,10 @@ def reasons_for(chosen: Score, best: Score, trials: Trials, allowed_points: floa
         f"{_seconds(best.delay_ms(95))} (p95). The difference, {more:+.1%} (95 % interval {low:+.1%} to {high:+.1%}), "
         f"is within the {allowed_points:g} points that are allowed for a shorter delay."
     )
-    found.append(f"Of those within it, among the {count} candidates that were heard longest, it is the quickest.")
+    found.append(
+        f"Of those within it, among the {count} candidates that were heard longest, none is quicker by more than "
+        f"{100 * ALIKE:g} %."
+    )
     return found
 
 
@@ -133,6 +144,10 @@ def _warnings(trials: Trials, frame: Frame, chosen: tuple[Score, Score] | None) 
     if untried := sum(not score.files and not score.fault for score in trials.scores):
         found.append(
             f"Time was up before {untried} of {len(trials.scores)} candidates were tried: give it more minutes."
+        )
+    if trials.candidates[chosen[0].number].vad_mode == "webrtc":
+        found.append(
+            "vad.mode webrtc hears speech in noise, too, which did not show here: `accuracy --vad` counts that."
         )
     if trials.ended != "complete":
         found.append(f"It ended early ({trials.ended}): the best were not heard on every file.")

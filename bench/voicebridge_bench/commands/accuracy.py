@@ -72,7 +72,14 @@ def _decibels(ctx: click.Context, param: click.Parameter, values: tuple[Any, ...
     metavar="MINUTES",
     help="Of each sound in which nobody speaks; 0: none. Needs a detector.",
 )
-@click.option("--commands", "count", type=click.IntRange(1, 10_000), default=COMMANDS, show_default=True)
+@click.option(
+    "--commands",
+    "count",
+    type=click.IntRange(1, 10_000),
+    default=COMMANDS,
+    show_default=True,
+    help="Synthesised commands, without FOLDER.",
+)
 @click.option("--files", is_flag=True, help="Show every file of a large corpus, too.")
 @click.option("--json", "json_file", type=output.JSON_FILE, help="Write the result to this file; - prints it.")
 def command(**options: Any) -> int:

@@ -51,7 +51,9 @@ class LatencyOptions:
 @click.option(
     "--load", "processes", type=click.IntRange(0, MAX_LOAD), default=0, show_default=True, help="Busy processes beside."
 )
-@click.option("--pieces", "count", type=click.IntRange(1, MAX_PIECES), default=PIECES, show_default=True)
+@click.option(
+    "--pieces", "count", type=click.IntRange(1, MAX_PIECES), default=PIECES, show_default=True, help="To be played."
+)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of order and pauses.")
 @click.option("-s", "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set one value in the daemon.")
 @click.option("--json", "json_file", type=output.JSON_FILE, help="Write the result to this file; - prints it.")

@@ -19,7 +19,7 @@ from voicebridge_bench.corpora.noise import Noise
 from voicebridge_bench.rates import results, show
 from voicebridge_bench.rates.engines import wishes
 from voicebridge_bench.rates.false_alarms import count_alarms, poisson_interval, sounds
-from voicebridge_bench.rates.hearing import check_length, hear, way_of
+from voicebridge_bench.rates.hearing import Mode, check_length, detector_of, hear, way_of
 from voicebridge_bench.rates.measuring import Conditions, noisy
 from voicebridge_bench.speech_corpus import human_recordings
 
@@ -86,6 +86,17 @@ def test_every_utterance_is_counted_and_some_are_decoded() -> None:
     found = count_alarms(("bursts", "bursts"), np.tile(burst, 100), LoudDetector(), engine, Settings())
     assert (found.utterances, found.decoded, found.texts) == (100, 34, 34)
     assert found.seconds == 150
+
+
+def test_pink_noise_fools_webrtc_and_not_the_cascade() -> None:
+    samples = sounds(90.0, 1, WHITE)["pink"][1]()
+    modes: tuple[Mode, ...] = ("webrtc", "cascade")
+    found = {
+        mode: count_alarms(("pink", ""), samples, detector_of(mode, Settings()), _engine(), Settings()).utterances
+        for mode in modes
+    }
+    assert found["webrtc"] > 0
+    assert found["cascade"] == 0
 
 
 def test_silence_is_heard_as_nothing() -> None:

@@ -59,6 +59,16 @@ def test_adding_one_again_changes_nothing(state: State) -> None:
     assert (count(state), lines(state)) == (1, [NOON])
 
 
+def test_a_line_can_be_written_before_the_record_and_is_not_written_again(state: State) -> None:
+    log = CheckpointLog(state.db, state.path, 1_000_000)
+    for at in (NOON, NOON + 1, NOON):
+        log.line(row(state, at))
+    assert (count(state), lines(state)) == (0, [NOON, NOON + 1])
+    for at in (NOON, NOON + 1, NOON + 2):
+        log.add(row(state, at))
+    assert (count(state), lines(state)) == (3, [NOON, NOON + 1, NOON + 2])
+
+
 def test_the_file_is_begun_anew_at_its_bound_and_the_one_before_stays(state: State) -> None:
     log = CheckpointLog(state.db, state.path, 100)
     for second in range(8):

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 MAX_WAITING = 256
 """Checkpoints that wait for the store; of more the oldest go and are counted. About 1.5 MB."""
 RETRY_SECONDS = 2.0
+LINE_BYTES = 8_000
+"""About what a line takes; it counts in the store writer's queue as so much audio."""
 BYTES_PER_MB = 1_000_000
 
 
@@ -97,7 +99,9 @@ class Checkpointing:
         if len(self._waiting) >= MAX_WAITING:
             self._waiting.popleft()
             self.dropped += 1
-        self._waiting.append((now, row_of(taken)))
+        self._waiting.append((now, row := row_of(taken)))
+        # Apart from the commit: what a locked, lost or damaged database does to us is to be read while it lasts.
+        self._watch.daemon.crew.writer.offer_file(lambda: self._log.line(row), LINE_BYTES)
         self.retry()
 
     def retry(self) -> None:

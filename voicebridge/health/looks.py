@@ -12,6 +12,9 @@ FAILURES = 2
 """Decodes that must fail one after the other: a single one may be the audio's fault."""
 LATE_SUPERVISOR_SECONDS = 2.0
 """A supervisor that lives sees that nothing comes within this time after ``capture.stall_seconds``."""
+TOLD_BEFORE_SECONDS = 10.0
+"""What the process leaves for at its deadline is told so long before, or at half of a short one: once it has left,
+nobody can ask it any more."""
 AWAY = frozenset({CaptureState.LOST, CaptureState.RECOVERING})
 DEAF = AWAY | {CaptureState.STALLED, CaptureState.FAILED}
 
@@ -25,12 +28,17 @@ def is_silent(seen: Observation) -> bool:
     return seen.paced and seen.silent_seconds >= seen.limits.stall
 
 
+def told_from(deadline_seconds: float) -> float:
+    """Return the age in seconds from which a call with this deadline is told to be late."""
+    return max(deadline_seconds / 2, deadline_seconds - TOLD_BEFORE_SECONDS)
+
+
 def capture_stuck(seen: Observation) -> Finding | None:
     if seen.capture_stuck:
         return Finding(seen.capture_stuck, withholds=True)
     if seen.capture.state is CaptureState.FAILED:
         return Finding("The sound library is stuck or died.", withholds=True)
-    return None
+    return Finding(seen.capture_slow) if seen.capture_slow else None
 
 
 def device_moved(seen: Observation) -> Finding | None:
@@ -88,17 +96,22 @@ def listener_late(seen: Observation) -> Finding | None:
 
 
 def decode_late(seen: Observation) -> Finding | None:
-    if seen.pipeline.decode_seconds > seen.limits.decode:
-        return Finding(f"A decode has run for {seen.pipeline.decode_seconds:.0f} s.", withholds=True)
-    if seen.pipeline.load_seconds > seen.limits.load:
-        return Finding(f"The engine has been loading for {seen.pipeline.load_seconds:.0f} s.", withholds=True)
+    decode, load = seen.pipeline.decode_seconds, seen.pipeline.load_seconds
+    if decode > told_from(seen.limits.decode):
+        return Finding(f"A decode has run for {decode:.0f} s.", withholds=decode > seen.limits.decode)
+    if load > told_from(seen.limits.load):
+        return Finding(f"The engine has been loading for {load:.0f} s.", withholds=load > seen.limits.load)
     return None
 
 
 def commit_late(seen: Observation) -> Finding | None:
-    if seen.pipeline.commit_seconds <= seen.limits.commit:
+    commit = seen.pipeline.commit_seconds
+    if commit <= told_from(seen.limits.commit):
         return None
-    return Finding(f"The disk has not answered the store for {seen.pipeline.commit_seconds:.0f} s.", withholds=True)
+    return Finding(
+        f"The disk has not answered the store for {commit:.0f} s.",
+        withholds=commit > seen.limits.commit,
+    )
 
 
 def thread_silent(seen: Observation) -> Finding | None:

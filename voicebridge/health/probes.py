@@ -114,7 +114,8 @@ RULES = (
         "capture_stuck",
         looks.capture_stuck,
         "The process leaves by itself (status 86) and is to be started again.",
-        "A call into the sound library has outlived its deadline (`capture.teardown_seconds`, `capture.open_seconds`).",
+        "A call into the sound library comes near its deadline (`capture.teardown_seconds`, `capture.open_seconds`): "
+        "from ten seconds before it, or from half of a short one.",
     ),
     Rule(
         "device_moved",
@@ -172,7 +173,8 @@ RULES = (
         "decode_late",
         looks.decode_late,
         "It leaves by itself (status 86); if that repeats, take a smaller whisper.model.",
-        "A decode runs longer than `engine.decode_deadline_seconds`, or a model loads for ten minutes.",
+        "A decode comes near `engine.decode_deadline_seconds` (ten seconds before, or from half of a short one), "
+        "or a model has been loading for nearly ten minutes.",
     ),
     Rule(
         "decode_failures",
@@ -192,7 +194,7 @@ RULES = (
         "commit_late",
         looks.commit_late,
         "The disk may be failing: look at `dmesg`.",
-        "One commit or spool write has been under way for three minutes.",
+        "One commit or spool write has been under way for 170 s; at three minutes the process leaves.",
     ),
     Rule(
         "thread_silent",

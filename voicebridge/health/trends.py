@@ -7,8 +7,8 @@ within ten seconds.
 from collections import deque
 from dataclasses import dataclass
 
-CLIPPING_SECONDS = 8.0
-"""Time over which the share of clipped samples is taken."""
+CLIPPING_SECONDS = 6.0
+"""Time over which the share of clipped samples is taken; as long after the last one it is taken back."""
 BACKLOG_SECONDS = 8.0
 """A backlog shrinks when its highest value in this time is below that in the same time before: single decodes make it
 jump, and a saw-tooth that comes back to its height does not shrink."""

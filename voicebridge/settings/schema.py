@@ -248,7 +248,7 @@ class HealthSettings(Section):
     low_level_seconds: Annotated[float, Field(ge=1, le=86_400)] = 600.0
     """See `low_level_dbfs`."""
     clipping_share: Annotated[float, Field(gt=0, le=1)] = 0.01
-    """Share of samples at full scale, over eight seconds, from which the input counts as clipped."""
+    """Share of samples at full scale, over six seconds, from which the input counts as clipped."""
     backlog_seconds: Annotated[float, Field(ge=1, le=86_400)] = 60.0
     """Audio that waits for its decode, from which a backlog that does not shrink is told."""
     disk_free_mb: Annotated[int, Field(ge=0)] = 256

@@ -5,6 +5,7 @@ What a record holds is the business of voicebridge.health; here it is JSON, with
 
 import json
 import os
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 FILE_NAME = "checkpoints.jsonl"
 THINNED_SECONDS = 300
 """What is older than a day keeps one record in this time."""
+LINES_REMEMBERED = 512
+"""Records whose line is known to be written; more do not wait for the database (voicebridge.daemon.checkpointing)."""
 MAX_RECORDS = 10_000
 """Most records in one answer."""
 
@@ -47,13 +50,12 @@ class CheckpointLog:
         self.path = state_dir / FILE_NAME
         self._db = db
         self._max_bytes = max_bytes
-        self._lined: float | None = None
+        self._lined: deque[float] = deque(maxlen=LINES_REMEMBERED)
         self.lines_failed = 0
         """Lines that the file did not take; the database has them."""
 
     def add(self, row: Row) -> None:
         """Commit a checkpoint and write its line; a second call with the same record changes nothing."""
-        text = json.dumps(row.record, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         with transaction(self._db):
             self._db.conn.execute(
                 """INSERT INTO checkpoints (session_id, at, state, uptime_seconds, backlog_seconds, delay_p95_ms,
@@ -70,14 +72,18 @@ class CheckpointLog:
                     "delay_p95_ms": row.delay_p95_ms,
                     "cpu_share": row.cpu_share,
                     "rss_bytes": row.rss_bytes,
-                    "record": text,
+                    "record": _text(row),
                 },
             )
-        if self._lined == row.at:
+        self.line(row)
+
+    def line(self, row: Row) -> None:
+        """Write its line, once, for a database that is locked or lost holds up no file; one that fails is counted."""
+        if row.at in self._lined:
             return
-        self._lined = row.at
+        self._lined.append(row.at)
         try:
-            self._append(text)
+            self._append(_text(row))
         except StoreError:
             self.lines_failed += 1
 
@@ -100,6 +106,10 @@ class CheckpointLog:
                     raise OSError(28, os.strerror(28), str(self.path))
             finally:
                 os.close(descriptor)
+
+
+def _text(row: Row) -> str:
+    return json.dumps(row.record, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def checkpoints_between(db: "Database", since: float, until: float, limit: int) -> Sequence[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Checkpoints of a daemon of real threads: what they hold, that they are kept, and noted when missed."""
 
+import errno
 import logging
 import threading
 import time
@@ -214,6 +215,18 @@ def test_memory_of_its_own_is_measured_no_more_often_than_asked(tmp_path: Path) 
     look.look()
     assert look.uss_bytes is not None
     assert look.sign_seconds == SIGN_SECONDS
+
+
+def test_a_look_that_meets_an_error_is_counted_and_the_next_one_follows(tmp_path: Path) -> None:
+    class Failing(MachineLook):
+        def look(self) -> None:
+            self._stopping.set()
+            raise OSError(errno.EIO, "Input/output error")
+
+    look = Failing(tmp_path, 60.0, dict, tmp_path)
+    look.start()
+    assert look.join(SECONDS)
+    assert (look.failure, look.counters()) == (None, {"machine_looks_failed": 1})
 
 
 def test_steps_of_the_wall_clock_are_counted_and_a_sleep_is_none() -> None:

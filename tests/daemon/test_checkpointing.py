@@ -20,7 +20,7 @@ from voicebridge.daemon.duties import StatusReporter
 from voicebridge.daemon.gauges import ClockWatch, waiting_seconds
 from voicebridge.daemon.machine_look import MachineLook
 from voicebridge.daemon.stock import Stock, taking_stock
-from voicebridge.daemon.watch import Watch
+from voicebridge.daemon.watch import EVENTS_A_MINUTE, Watch
 from voicebridge.daemon.watchdog import Watchdog
 from voicebridge.domain.errors import SpeechError
 from voicebridge.domain.events import HealthChanged, UtteranceSettled, UtteranceStored
@@ -215,6 +215,22 @@ def test_memory_of_its_own_is_measured_no_more_often_than_asked(tmp_path: Path) 
     look.look()
     assert look.uss_bytes is not None
     assert look.sign_seconds == SIGN_SECONDS
+
+
+def test_a_reason_that_comes_and_goes_costs_the_database_few_events(two: Taken) -> None:
+    two.life.start()
+    for change in range(40):
+        two.later.seconds = 5.0 * change  # more than a reason lingers, 12 changes in a minute
+        two.life.daemon.alarms.raise_("database_lost", "It is gone.")
+        if change % 2:
+            two.life.daemon.alarms.end("database_lost")
+        two.watch.look()
+    assert two.life.daemon.crew.writer.drain(SECONDS)
+    kept = [detail for (detail,) in rows(two.state, "SELECT detail FROM events WHERE kind = 'health' ORDER BY id")]
+    left_out = two.reporter.status().counters["health_events_left_out"]
+    assert len(kept) + left_out == 40
+    assert 20 <= len(kept) <= 4 * EVENTS_A_MINUTE
+    assert "6 changes before this one were left out" in kept[EVENTS_A_MINUTE]
 
 
 def test_a_look_that_meets_an_error_is_counted_and_the_next_one_follows(tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ def sample_of(daemon: Daemon, plan: Plan, machine: Machine) -> Sample:
         clipped=loudness.clipped,
         backlog_seconds=daemon.crew.transcriber.backlog_seconds,
         throttlings=machine.throttlings or 0,
+        decode_errors=daemon.crew.transcriber.counters.errors,
         muted=plan.ears.muted(),
     )
 

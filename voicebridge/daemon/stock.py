@@ -52,5 +52,5 @@ def taking_stock(watch: "Watch", reporter: "StatusReporter", state: Path) -> Sto
     look = MachineLook(state, watch.plan.settings.health.interval_seconds)
     watch.gauges = gauges = Gauges(look)
     watch.daemon.onlookers.append(Onlooker("machine-look", lambda: look.last_sign_monotonic, vital=False))
-    reporter.more_counters.append(look.counters)
+    reporter.more_counters += [look.counters, watch.counters]
     return Stock(gauges, look, checkpointing(watch, reporter, state))

@@ -21,10 +21,11 @@ CPU_THROTTLED = Path("devices/system/cpu/cpu0/thermal_throttle/core_throttle_cou
 """Of an Intel processor: how often it was throttled since the boot."""
 
 NEAR_CRITICAL_CELSIUS = 5.0
-"""So far below what a sensor calls critical, where the machine throttles or switches itself off, it is at its limit. What
-it calls high says little: 55 degrees for memory modules that are well at 60, 70 for processors that are well at 90."""
+"""So far below what a sensor calls critical, where the machine throttles or switches itself off, it is at its limit.
+What it calls high says little: 55 degrees for memory modules that are well at 60, 70 for processors well at 90."""
 ASSUMED_CELSIUS = 85.0
-"""For a processor without a limit of its own, to tell which sensor is nearest to its own (`health.temperature_celsius`)."""
+"""Limit of a processor that names none, only to tell which sensor is nearest to its own (`health.temperature_celsius`
+is what counts then)."""
 PROCESSORS = ("cpu", "soc", "coretemp", "k10temp", "zenpower", "pkg_temp", "acpitz")
 """What is in the names of sensors of processors (https://docs.kernel.org/hwmon/); others without a critical temperature
 are told of only when there is nothing else: nobody knows what is hot for them."""

@@ -111,3 +111,5 @@ class Finding:
 
     sentence: str
     withholds: bool = False
+    degrades: bool = True
+    """False for what is told and is nothing wrong by now."""

@@ -76,17 +76,31 @@ class Rule:
     """When it applies, in words for docs/health.md."""
     degrades: bool = True
     hold: Hold = AT_ONCE
+    stays: Callable[[Observation], Finding | None] | None = None
+    """Finds whether a reason that is told already still applies, where that asks for less than to be told."""
 
 
 def judge(seen: Observation, hysteresis: Hysteresis[Finding] | None = None) -> Verdict:
     """Return how the daemon is; with ``hysteresis`` as it is told. The ping never waits for that."""
     found = {rule.code: finding for rule in RULES if (finding := rule.look(seen)) is not None}
-    told = found if hysteresis is None else hysteresis.settle(found, seen.now)
+    told = found if hysteresis is None else hysteresis.settle(found | _staying(seen, found, hysteresis), seen.now)
     reasons = tuple(
-        Reason(rule.code, told[rule.code].sentence, rule.advice, rule.degrades) for rule in RULES if rule.code in told
+        Reason(rule.code, finding.sentence, rule.advice, rule.degrades and finding.degrades)
+        for rule in RULES
+        if (finding := told.get(rule.code)) is not None
     )
     why_not = tuple(finding.sentence for finding in found.values() if finding.withholds and not seen.stopping)
     return Verdict(not why_not and not seen.stopping, why_not, _state(seen, reasons), reasons)
+
+
+def _staying(seen: Observation, found: dict[str, Finding], hysteresis: Hysteresis[Finding]) -> dict[str, Finding]:
+    """Return what is told and is not beyond its limit any more, but near it."""
+    near = {
+        rule.code: rule.stays(seen)
+        for rule in RULES
+        if rule.stays is not None and rule.code not in found and hysteresis.tells(rule.code)
+    }
+    return {code: finding for code, finding in near.items() if finding is not None}
 
 
 def hysteresis_of_rules() -> Hysteresis[Finding]:
@@ -180,7 +194,8 @@ RULES = (
         "decode_failures",
         looks.decode_failures,
         "See `voicebridge doctor` and the journal; `voicebridge retry` decodes again what has failed.",
-        f"The last {looks.FAILURES} decodes or more have failed; the next one that succeeds ends it.",
+        f"The last {looks.FAILURES} decodes or more have failed; the next one that succeeds ends it, or ten minutes "
+        "without another.",
     ),
     Rule(
         "backlog",
@@ -212,8 +227,9 @@ RULES = (
         "disk_nearly_full",
         looks.disk_nearly_full,
         "Free some space, or lower store.max_bytes and store.retain_audio.",
-        "Less than `health.disk_free_mb` is free on the disk of the state directory.",
+        "Less than `health.disk_free_mb` is free on the disk of the state directory; taken back from a tenth more.",
         hold=Hold(lingers_seconds=3),
+        stays=looks.disk_still_nearly_full,
     ),
     Rule(
         "database_lost",
@@ -229,9 +245,10 @@ RULES = (
     ),
     Rule(
         "database_set_aside",
-        looks.alarm("database_set_aside"),
+        looks.database_set_aside,
         "Save what can be saved from it: `sqlite3 FILE .recover`.",
-        "A damaged database was set aside at the start of this session.",
+        "A damaged database was set aside at the start of this session. That degrades for an hour, and is told to its "
+        "end.",
     ),
     Rule(
         "reserve_given_up",
@@ -261,8 +278,10 @@ RULES = (
         "thermal",
         looks.thermal,
         "Give it air, a heat sink or a better power supply; a smaller whisper.model heats less.",
-        "The processor is throttled or short of voltage, or a sensor is at its limit or `health.temperature_celsius`.",
+        "The processor is throttled or short of voltage, or a sensor is within five degrees of what it calls critical, "
+        "or at `health.temperature_celsius`; taken back three degrees lower.",
         hold=Hold(lingers_seconds=2),
+        stays=looks.still_thermal,
     ),
     Rule(
         "checkpoint_late",

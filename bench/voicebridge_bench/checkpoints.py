@@ -24,8 +24,9 @@ from voicebridge.domain.units import FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE
 from voicebridge.settings import Settings, paths
 from voicebridge.store.checkpoints import FILE_NAME
 from voicebridge.store.database import open_database
+from voicebridge_bench.checkpoint_delays import by_delays
 from voicebridge_bench.checkpoint_figures import by_clock, by_file, by_looks
-from voicebridge_bench.checkpoint_rows import by_delays, by_gaps, by_rows, heard_of
+from voicebridge_bench.checkpoint_rows import by_gaps, by_rows, heard_of
 from voicebridge_bench.checkpoint_times import Record, costs, times
 from voicebridge_bench.claims import Line, within, worst
 from voicebridge_bench.endurance import BUSY_FACTOR, enough

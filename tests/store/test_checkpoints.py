@@ -11,11 +11,9 @@ from tests.fakes.utterances import NOON
 from voicebridge.domain.errors import StoreError
 from voicebridge.store.checkpoints import (
     FILE_NAME,
-    MAX_RECORDS,
     THINNED_SECONDS,
     CheckpointLog,
     Row,
-    checkpoints_between,
     drop_old,
     last_line,
     newest_checkpoints,
@@ -104,14 +102,6 @@ def test_the_last_whole_line_counts(state: State) -> None:
 
 def test_without_a_file_there_is_no_last_line(tmp_path: Path) -> None:
     assert last_line(tmp_path) is None
-
-
-def test_more_than_asked_for_are_spread_evenly_with_the_newest_among_them(state: State) -> None:
-    filled(state, *(NOON + second for second in range(100)))
-    found = [record["at"] - NOON for record in checkpoints_between(state.db, NOON, NOON + 100, 10)]
-    assert found == [9, 19, 29, 39, 49, 59, 69, 79, 89, 99]
-    assert len(checkpoints_between(state.db, NOON, NOON + 100, MAX_RECORDS)) == 100
-    assert checkpoints_between(state.db, NOON + 500, NOON + 600, 10) == []
 
 
 def test_the_newest_of_a_time_come_oldest_first(state: State) -> None:

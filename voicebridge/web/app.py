@@ -50,7 +50,7 @@ def build(window: Window, access: Access, settings: HttpSettings, counters: Coun
 
     reads = Reads(counters)
     streams = Streams(window, reads, counters, most=int(settings.max_connections * STREAM_SHARE))
-    routes = _routes(Api(window, reads), Events(streams), StaticFiles(read_static()))
+    routes = _routes(Api(window, reads, may_change=bool(access.token)), Events(streams), StaticFiles(read_static()))
     handlers = {ProblemError: _problem, HTTPException: _refusal, Exception: fault}
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False

@@ -259,6 +259,22 @@ def test_while_the_store_is_stuck_the_rest_answers_and_those_who_wait_are_bounde
         assert sorted(answers) == [200] * 32 + [503] * 8
 
 
+def test_mute_does_not_wait_for_a_store_that_is_stuck() -> None:
+    daemon = FakeDaemon()
+    daemon.store.gate = threading.Event()
+    with served(daemon) as server:
+        crowd = [server.connect() for _ in range(40)]
+        for one in crowd:
+            one.sendall(b"GET /api/utterances HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        while server.counters.busy < 8:
+            server.ask("/healthz")
+        answer = server.ask("/api/mute", "POST", WRITES, b'{"muted": true}')
+        assert (answer.status, daemon.levers.pulled) == (200, [(True, "HTTP from 127.0.0.1")])
+        daemon.store.gate.set()
+        for one in crowd:
+            one.close()
+
+
 def test_a_stop_does_not_wait_for_a_store_that_is_stuck(caplog: pytest.LogCaptureFixture) -> None:
     daemon = FakeDaemon()
     daemon.store.gate = threading.Event()

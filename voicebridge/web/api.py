@@ -58,11 +58,12 @@ class Api:
     """The routes that answer with what is now, and with what was."""
 
     def __init__(
-        self, window: Window, reads: Reads, *, may_change: bool, clock: Callable[[], float] = time.time
+        self, window: Window, reads: Reads, levers: Reads, *, may_change: bool, clock: Callable[[], float] = time.time
     ) -> None:
         self._window = window
         self._may_change = may_change
         self._reads = reads
+        self._levers = levers
         self._clock = clock
         self._status = Recent(window.status.status, STATUS_SECONDS)
         self._metrics = Recent(window.status.metrics, STATUS_SECONDS)
@@ -157,7 +158,7 @@ class Api:
         muted = muted_in(await _json_in(request))
         by = f"HTTP from {request.client.host}" if request.client and request.client.host else "HTTP"
         try:
-            await self._reads.run(partial(self._window.levers.mute, muted, by))
+            await self._levers.run(partial(self._window.levers.mute, muted, by))
         except VoicebridgeError as error:
             raise ProblemError(HTTPStatus.CONFLICT, str(error)) from error
         return _answer({"muted": muted})

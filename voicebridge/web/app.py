@@ -20,7 +20,7 @@ from voicebridge.web.guard import Guard
 from voicebridge.web.openapi import description
 from voicebridge.web.problems import ProblemError, answer_to, encoded
 from voicebridge.web.rate import Bucket
-from voicebridge.web.reads import Reads
+from voicebridge.web.reads import LEVERS, Reads
 from voicebridge.web.static_files import StaticFiles, read_static
 from voicebridge.web.streams import Streams
 
@@ -50,7 +50,8 @@ def build(window: Window, access: Access, settings: HttpSettings, counters: Coun
 
     reads = Reads(counters)
     streams = Streams(window, reads, counters, most=int(settings.max_connections * STREAM_SHARE))
-    routes = _routes(Api(window, reads, may_change=bool(access.token)), Events(streams), StaticFiles(read_static()))
+    api = Api(window, reads, Reads(counters, LEVERS), may_change=bool(access.token))
+    routes = _routes(api, Events(streams), StaticFiles(read_static()))
     handlers = {ProblemError: _problem, HTTPException: _refusal, Exception: fault}
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False

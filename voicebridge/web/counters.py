@@ -23,7 +23,7 @@ class Counters:
     refused: int = 0
     """Requests for another Host, from another Origin, or without the token."""
     busy: int = 0
-    """Reads of the store that were refused because too many waited, or that took too long."""
+    """Calls (reads of the store, mute) that were refused because too many waited or hung, or that took too long."""
     streams: int = 0
     """Event streams that were begun."""
     streams_dropped: int = 0

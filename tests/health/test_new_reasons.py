@@ -126,6 +126,11 @@ def test_a_database_that_was_set_aside_is_told_for_ever_and_degrades_for_an_hour
     assert (verdict.state, verdict.trouble) == (State.HEARING, "")
 
 
+def test_a_sentence_with_a_name_that_is_no_unicode_can_be_written_everywhere() -> None:
+    verdict = judge(seen(pipeline={"engine_error": "There is no model m\udcff."}))
+    assert verdict.trouble == "There is no model m?."
+
+
 def test_a_large_disk_is_told_of_in_gigabytes() -> None:
     limits = replace(LIMITS, disk_free_bytes=100_000_000_000)
     verdict = judge(replace(seen(machine=Machine(disk_free=63_067_000_000)), limits=limits))

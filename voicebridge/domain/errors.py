@@ -127,6 +127,12 @@ class StoreDamagedError(StoreError):
     """A database that is none, or that is damaged. The next start of a session sets it aside and begins a new one."""
 
 
+class UnstorableError(StoreError):
+    """A record that no database takes, whatever is tried: a fault of its own."""
+
+    exit_code = ExitCode.INTERNAL
+
+
 class UtteranceGoneError(StoreError):
     """An utterance that was forgotten while it was being worked on; there is nothing left to do for it."""
 

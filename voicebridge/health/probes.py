@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from voicebridge.domain.capture import CaptureState
+from voicebridge.domain.text import as_unicode
 from voicebridge.health import looks
 from voicebridge.health.hysteresis import Hold, Hysteresis
 from voicebridge.health.looks import frames_arrive as frames_arrive  # noqa: PLC0414 - part of what the probes tell
@@ -85,7 +86,7 @@ def judge(seen: Observation, hysteresis: Hysteresis[Finding] | None = None) -> V
     found = {rule.code: finding for rule in RULES if (finding := rule.look(seen)) is not None}
     told = found if hysteresis is None else hysteresis.settle(found | _staying(seen, found, hysteresis), seen.now)
     reasons = tuple(
-        Reason(rule.code, finding.sentence, rule.advice, rule.degrades and finding.degrades)
+        Reason(rule.code, as_unicode(finding.sentence), rule.advice, rule.degrades and finding.degrades)
         for rule in RULES
         if (finding := told.get(rule.code)) is not None
     )

@@ -179,7 +179,8 @@ def drop_old(db: "Database", days: int, now: float) -> int:
             {"before": now - SECONDS_PER_DAY, "every": THINNED_SECONDS, "whole": WHOLE_RECORDS},
         )
         most = db.conn.execute(
-            "DELETE FROM checkpoints WHERE at < (SELECT at FROM checkpoints ORDER BY at DESC, id DESC LIMIT 1 OFFSET ?)",
+            "DELETE FROM checkpoints WHERE at < "
+            "(SELECT at FROM checkpoints ORDER BY at DESC, id DESC LIMIT 1 OFFSET ?)",
             (MOST_RECORDS - 1,),
         )
         return old.rowcount + thinned.rowcount + most.rowcount

@@ -63,6 +63,7 @@ def status(now: float) -> dict[str, Any]:
         "delay_ms": {"count": 1100, "still_waiting": 1, "p50": 430.0, "p95": 1240.0, "p99": 2100.0, "max": 4031.0},
         "reasons": [],
         "muted": False,
+        "may_change": True,
         "capture": {"state": "hearing", "source": "USB Conference Microphone"},
     }
 
@@ -100,7 +101,7 @@ def checkpoint(at: float, now: float) -> dict[str, Any]:
             "uss_bytes": int(540e6 + 3e6 * wave + 40e6 * busy),
         },
         "disk": {"free_bytes": int(21.4e9 - (DAY - (now - at)) * 2200)},
-        "delay_interval_ms": {"p50": 380 + 60 * wave + 700 * busy, "p95": 720 + 180 * wave + 2600 * busy},
+        "delay_interval_ms": {"count": 4, "p50": 380 + 60 * wave + 700 * busy, "p95": 720 + 180 * wave + 2600 * busy},
     }
 
 
@@ -123,14 +124,14 @@ def happened(now: float) -> dict[str, Any]:
             {"id": 3, "started_at": now - 2 * HOUR, "seconds": 3.8, "reason": "stalled"},
         ],
         "events": [
-            {"id": 1, "at": now - 20 * HOUR, "kind": "device_lost", "detail": "USB Conference Microphone is gone."},
+            {"id": 1, "at": now - 20 * HOUR, "kind": "capture_lost", "detail": "USB Conference Microphone is gone."},
             {
                 "id": 2,
                 "at": now - 20 * HOUR + 37,
-                "kind": "device_back",
+                "kind": "capture_back",
                 "detail": "USB Conference Microphone is back.",
             },
-            {"id": 3, "at": now - 3 * HOUR, "kind": "settings", "detail": "Settings were read again: log.level."},
+            {"id": 3, "at": now - 3 * HOUR, "kind": "reloaded", "detail": "in force: log.level; after a restart: "},
         ],
     }
 

@@ -152,3 +152,13 @@ def test_the_figures_are_those_of_the_status(page: Page) -> None:
 
 def test_the_version_is_told(page: Page) -> None:
     page.wait_for("footer", "Voicebridge 1.2.3.")
+
+
+def test_a_source_is_named_by_what_it_plays_and_a_model_once(page: Page, api: FakeApi) -> None:
+    api.status |= {"source": "interview.wav", "capture": {"source": "replay"}, "model": "whisper-commands"}
+    page.open(api.address)
+    told = page.text("#figures")
+    assert "interview.wav" in told
+    assert "replay" not in told
+    assert "whisper-commands" in told
+    assert "whisper whisper" not in told

@@ -66,19 +66,18 @@ function withCommands(text) {
   return visible(text).split("`").map((part, n) => (n % 2 ? make("code", {}, part) : part));
 }
 
-/** Show the figures of a status. */
-export function showFigures(status) {
-  const delay = status.delay_ms;
+/** Show the figures of a status, and the delay of the last hour where that was measured. */
+export function showFigures(status, hour) {
   const waiting = status.waiting ? `${wholeNumber(status.waiting)} (${lasting(status.backlog_seconds)} of audio)` : "none";
   const figures = [
     ["Up for", lasting(now() - status.started_at), `since ${shortTime(status.started_at)}`],
-    ["Source", visible(status.capture?.source || status.source), ""],
-    ["Engine", `${status.engine} ${status.model}`.trim(), status.engine_state],
+    ["Source", sourceOf(status), ""],
+    ["Engine", engineOf(status), status.engine_state],
     ["Heard", lasting(status.heard_seconds), `${lasting(status.speech_seconds)} of it speech`],
     ["Utterances", wholeNumber(status.utterances), outcomes(status)],
     ["Waiting", waiting, ""],
-    ["Delay to text", delay?.count ? lasting(delay.p50 / 1000) : "–", delay?.count ? `p95 ${lasting(delay.p95 / 1000)}, in this session` : ""],
-    ["Gaps", status.gaps ? `${wholeNumber(status.gaps)} (${lasting(status.gap_seconds)})` : "none", "in this session"],
+    ["Delay to text", ...delayInWords(status.delay_ms, hour)],
+    ["Gaps", status.gaps ? `${wholeNumber(status.gaps)} (${lasting(status.gap_seconds)})` : "none", gapDetail(status)],
   ];
   const list = byId("figures");
   if (!list.children.length) list.append(...figures.map(([name]) => figure(name)));
@@ -91,6 +90,38 @@ export function showFigures(status) {
 function figure(name) {
   return make("div", {}, make("dt", {}, name),
     make("dd", {}, make("span", { class: "value" }), make("span", { class: "detail dim" })));
+}
+
+/** Names of the parts that feed a file or a pipe; what is heard is the file. */
+const FEEDERS = new Set(["replay", "stdin"]);
+
+/** What is really heard, by the name that says most. */
+export function sourceOf({ capture, source }) {
+  const heard = capture?.source ?? "";
+  return visible(!heard || (FEEDERS.has(heard) && source) ? source : heard);
+}
+
+/** Engine and model; a model's name often begins with that of its engine, which is said once. */
+const engineOf = ({ engine, model }) => visible(model.startsWith(engine) ? model : `${engine} ${model}`.trim());
+
+const inMs = (ms) => (Number.isFinite(ms) ? lasting(ms / 1000) : "–");
+
+/** The delay of the last hour, and that of the session beside it: after weeks that one hardly moves any more. */
+function delayInWords(session, hour) {
+  const whole = session?.count ? `${inMs(session.p50)}, p95 ${inMs(session.p95)} in this session` : "";
+  if (hour?.count) {
+    const highest = hour.exact ? "p95" : "p95 up to";
+    const told = `${highest} ${inMs(hour.p95)}, in the last hour`;
+    return [`${hour.exact ? "" : "about "}${inMs(hour.p50)}`, [told, whole].filter(Boolean).join("; ")];
+  }
+  if (!session?.count) return ["–", ""];
+  return [inMs(session.p50), `p95 ${inMs(session.p95)}, in this session${hour ? "; nothing in the last hour" : ""}`];
+}
+
+/** The gap that goes on is not counted yet, and is the one that matters. */
+function gapDetail(status) {
+  const going = status.state === "deaf" && status.deaf_seconds;
+  return `in this session${going ? `; nothing is heard now, for ${lasting(status.deaf_seconds)}` : ""}`;
 }
 
 function outcomes(status) {

@@ -94,24 +94,24 @@ def test_a_signal_that_is_too_low_is_seen_everywhere(fed: Provoked) -> None:
     fed.comes_and_goes(hear(fed, FAINT), hear(fed, MURMUR), low_level=2.0)
 
 
-def test_a_signal_that_is_clipped_is_seen_everywhere(fed: Provoked) -> None:
-    fed.comes_and_goes(hear(fed, CLIPPED), hear(fed, MURMUR), clipping=0.0)
-
-
 def test_an_input_that_brings_nothing_is_seen_everywhere(fed: Provoked) -> None:
     fed.comes_and_goes(hear(fed, None), hear(fed, MURMUR), no_frames=1.0)
 
 
-def test_heat_a_disk_nearly_full_and_options_that_no_engine_takes_are_seen_everywhere(fed: Provoked) -> None:
+def test_clipping_heat_a_disk_nearly_full_and_refused_options_are_all_seen_everywhere(fed: Provoked) -> None:
+    clip, murmur = hear(fed, CLIPPED), hear(fed, MURMUR)
+
     def provoke() -> None:
+        clip()
         fed.heat(95)
         fed.change(health__disk_free_mb=10**9, whisper__language="de")
 
     def mend() -> None:
+        murmur()
         fed.heat(60)
         fed.change(health__disk_free_mb=0, whisper__language="en")
 
-    fed.comes_and_goes(provoke, mend, thermal=0.0, disk_nearly_full=0.0, options_refused=0.0)
+    fed.comes_and_goes(provoke, mend, clipping=0.0, thermal=0.0, disk_nearly_full=0.0, options_refused=0.0)
 
 
 def test_a_muted_daemon_says_so_everywhere_and_is_ready_all_the_same(fed: Provoked) -> None:

@@ -51,13 +51,21 @@ class FakeStatus:
     )
     newest_level: tuple[float, bool] = (123.4, False)
     asked: int = 0
+    error: OSError | None = None
+    """Raised by status and level."""
 
     def status(self) -> Json:
         self.asked += 1
+        self._fail()
         return dict(self.now)
 
     def level(self) -> tuple[float, bool]:
+        self._fail()
         return self.newest_level
+
+    def _fail(self) -> None:
+        if self.error is not None:
+            raise self.error
 
     def metrics(self) -> bytes:
         return b"# HELP voicebridge_up Up.\n# TYPE voicebridge_up gauge\nvoicebridge_up 1.0\n"

@@ -19,7 +19,7 @@ from voicebridge.web.events import Events
 from voicebridge.web.guard import Guard
 from voicebridge.web.openapi import description
 from voicebridge.web.problems import ProblemError, answer_to, encoded
-from voicebridge.web.rate import Bucket
+from voicebridge.web.rate import Rates
 from voicebridge.web.reads import LEVERS, Reads
 from voicebridge.web.static_files import StaticFiles, read_static
 from voicebridge.web.streams import Streams
@@ -38,6 +38,8 @@ class Application:
     routes: tuple[Route, ...]
     streams: Streams
     counters: Counters
+    shared: bool
+    """Whether other machines can connect: then each address has its share."""
 
 
 def build(window: Window, access: Access, settings: HttpSettings, counters: Counters) -> Application:
@@ -55,8 +57,9 @@ def build(window: Window, access: Access, settings: HttpSettings, counters: Coun
     handlers = {ProblemError: _problem, HTTPException: _refusal, Exception: fault}
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
-    guard = Guard(app, access, Bucket(settings.requests_per_second), counters)
-    return Application(guard, routes, streams, counters)
+    shared = not access.address.local
+    guard = Guard(app, access, Rates(settings.requests_per_second, shared=shared), counters)
+    return Application(guard, routes, streams, counters, shared)
 
 
 def _routes(api: Api, events: Events, static: StaticFiles) -> tuple[Route, ...]:

@@ -115,7 +115,7 @@ def test_a_microphone_that_is_taken_away_is_seen_everywhere(hearing: Provoked, m
 def test_a_rate_that_is_too_low_is_seen_everywhere(hearing: Provoked, microphone: PipeMicrophone) -> None:
     voice = microphone.voice
     voice.pace = 0.6
-    hearing.comes(time.monotonic(), rate_off=RATE_SECONDS)
+    hearing.comes(time.monotonic(), rate_off=0.0)
     voice.pace = 1.0
     hearing.goes(time.monotonic(), rate_off=0.0)
 

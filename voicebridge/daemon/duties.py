@@ -179,6 +179,7 @@ class StatusReporter:
             uss_bytes=gauges.uss_bytes,
             disk_free_bytes=gauges.machine.disk_free,
             delay_ms=gauges.delay(crew, now),
+            delay_hour_ms=gauges.delay_lately(crew, now),
             oldest_waiting_seconds=max(waiting_seconds(crew, now), default=None),
         )
 
@@ -202,9 +203,9 @@ class StatusReporter:
         }
 
     def _silent_seconds(self, now: float) -> float:
-        """Return how long nothing has been written into the ring (or since it was made)."""
+        """Return how long nothing has been written into the ring, or since the watch began: the ring is older."""
         _, last_write = self._plan.ears.ring.mark()
-        return now - last_write
+        return now - max(last_write, self._watch.began)
 
     def _watchdog(self) -> WatchdogStatus:
         watchdog = self._watch.watchdog

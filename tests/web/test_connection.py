@@ -269,8 +269,12 @@ def test_answers_that_nobody_takes_are_bounded_together() -> None:
 
 async def _written_to_crowd(readers: int, size: int) -> tuple[int, int]:
     """Write so much to each of those that do not read, while nobody looks; return what is held and how many went."""
+
+    async def answers_nothing(*_: object) -> None:
+        pass
+
     counters = Counters()
-    config = uvicorn.Config(lambda: None, http="h11", lifespan="off", log_config=None, ws="none")
+    config = uvicorn.Config(answers_nothing, http="h11", lifespan="off", log_config=None, ws="none")
     config.load()
     state = ServerState()
     bounds = Bounds(256, Crowd(256, shared=False), counters, lambda: 0.0)

@@ -194,6 +194,7 @@ def test_events_say_their_kind(page: Page, api: FakeApi) -> None:
         {"id": 2, "at": now - 50, "kind": "muted", "detail": "HTTP from 127.0.0.1"},
         {"id": 3, "at": now - 40, "kind": "health", "detail": "deaf to deaf; began: store_trouble"},
         {"id": 4, "at": now - 30, "kind": "gaps_merged", "detail": ""},
+        {"id": 5, "at": now - 20, "kind": "reloaded", "detail": "in force: log.level; after a restart: "},
     ]
     page.open(api.address)
     page.wait_for(".happenings", "Engine ready whisper-commands after 179 ms")
@@ -201,6 +202,8 @@ def test_events_say_their_kind(page: Page, api: FakeApi) -> None:
     assert "Muted by HTTP from 127.0.0.1" in told
     assert "State still deaf; began: store_trouble" in told
     assert "Gaps merged" in told
+    assert "Settings read again in force: log.level" in told
+    assert "after a restart" not in told
 
 
 def test_the_delay_of_an_hour_weighs_its_records_by_what_was_said(page: Page) -> None:

@@ -60,6 +60,10 @@ def test_a_deaf_daemon_has_no_level(page: Page, api: FakeApi) -> None:
     api.become(state="deaf", reasons=[DEVICE_LOST])
     page.wait_for("#speech", "No signal")
     assert page.text("#level-text") == ""
+    api.publish("level", level=3277, speech=True)
+    api.publish("partial", text="what came after it")
+    page.wait_for("#partial", "what came after it")
+    assert page.text("#speech") == "No signal", "the last level must not look like a new one"
 
 
 def test_it_hears_again(page: Page, api: FakeApi) -> None:

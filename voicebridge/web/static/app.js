@@ -33,6 +33,7 @@ const happened = new Happened();
 let timeline = null;
 let status = null;
 let historyLoadedMs = -Infinity;
+let deaf = false;
 /** That the engine is not loaded yet: a reason that only the feed tells. */
 let engineLoading = null;
 /** When the daemon was last heard of, on the viewer's clock; lostSince is null while it answers. */
@@ -52,7 +53,7 @@ const feed = new Feed("/api/events", {
 });
 
 const takers = {
-  level: (level) => showLevel(level.level, Boolean(level.speech)),
+  level: (level) => { if (!deaf) showLevel(level.level, Boolean(level.speech)); },
   speech: ({ speech }) => showSpeech(Boolean(speech)),
   partial: ({ text }) => showPartial(text),
   pending: (utterance) => { takeUtterance({ ...utterance, status: "pending" }); showPartial(""); },
@@ -87,7 +88,8 @@ function takeState(news) {
 /** A deaf daemon has no level: the last one must not look like a new one. */
 function showHealth(state, reasons) {
   showState(state, reasons, "");
-  if (state === "deaf") showNoLevel();
+  deaf = state === "deaf";
+  if (deaf) showNoLevel();
 }
 
 const reasonsOf = ({ reasons, engine_state: engine }) =>

@@ -162,7 +162,7 @@ function niceTop(value, thousand = 1000) {
   if (!(value > 0)) return 1;
   const unit = thousand === 60 ? sexagesimal(value) : thousand ** Math.floor(Math.log(value) / Math.log(thousand));
   const power = unit * 10 ** Math.floor(Math.log10(value / unit));
-  return power * [1, 2, 4, 6, 8, 10].find((factor) => factor * power >= value * 0.999);
+  return power * [1, 2, 3, 4, 6, 8, 10].find((factor) => factor * power >= value * 0.999);
 }
 
 const sexagesimal = (seconds) => [86400, 3600, 60, 1].find((unit) => seconds >= unit) ?? 1;

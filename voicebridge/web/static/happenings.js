@@ -82,6 +82,7 @@ export function eventInWords({ kind, detail }) {
 function trimmedDetail(kind, detail) {
   // "whisper whisper-small": the name of a model often begins with that of its engine.
   if (kind === "engine_ready") return detail.replace(/^(\S+) (?=\1)/, "");
+  if (kind === "reloaded") return detail.replace(/; after a restart:\s*$/, "");
   if (kind === "health") return detail.replace(/^(\w+) to \1\b/, "still $1");
   if (kind === "muted" || kind === "unmuted") return detail && `by ${detail}`;
   return detail;

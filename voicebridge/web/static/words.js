@@ -8,7 +8,7 @@ import { lasting, wholeTime } from "/static/times.js";
 
 const PAGE = 30;
 /** On a narrow screen the charts stand below the words: so many are shown until older ones are asked for. */
-const FEW = 8;
+const FEW = 6;
 const NARROW = matchMedia("(width < 60rem)");
 /** More are not kept in the page: who goes back to older ones leaves the newest, and comes back with a button. */
 const MOST = 300;

@@ -82,6 +82,11 @@ def test_a_daemon_that_hears_is_well(run: Run, state: Path) -> None:
     assert f"process {os.getpid()}" in told["process"]
 
 
+def test_one_that_waits_is_one_utterance(run: Run, state: Path) -> None:
+    write(state, replace(WELL, waiting=1))
+    assert "waiting  1 utterance, 12 s of audio" in run("status").out
+
+
 def test_digital_silence_has_no_level(run: Run, state: Path) -> None:
     write(state, replace(WELL, level=0.0))
     assert "level silence" in run("status").out

@@ -191,7 +191,7 @@ def _lines(seen: Seen) -> list[str]:
         f"{'engine':>10}  {status['engine']} ({printable(status['model'])}), {status['engine_state']}",
         f"{'heard':>10}  {span_of(status['heard_seconds'])}, {span_of(status['speech_seconds'])} of speech",
         f"{'text':>10}  {status['done']} done, {status['rejected']} rejected, {status['failed']} failed",
-        f"{'waiting':>10}  {status['waiting']} utterances, {span_of(status['backlog_seconds'])} of audio",
+        f"{'waiting':>10}  {_counted(status['waiting'], 'utterance')}, {span_of(status['backlog_seconds'])} of audio",
         f"{'gaps':>10}  {status['gaps']}, {status['gap_seconds']:.1f} s lost",
         *_measured(status),
         *([f"{'last words':>10}  {seen.words}"] if seen.words else []),
@@ -227,6 +227,10 @@ def _state(status: dict[str, Any]) -> str:
     deaf_seconds = status["deaf_seconds"]
     muted = ", muted" if status["muted"] else ""
     return f"{status['state']} for {span_of(deaf_seconds)}{muted}" if deaf_seconds else f"{status['state']}{muted}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _reasons(status: dict[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from voicebridge.daemon.observing import COMMIT_DEADLINE_SECONDS, LOAD_DEADLINE_
 from voicebridge.daemon.store_watch import StoreWatch
 from voicebridge.daemon.watch import WORDS_SECONDS, StatusLine, Watch
 from voicebridge.domain.audio import Gap, GapReason, Span
-from voicebridge.domain.capture import CaptureReport
+from voicebridge.domain.capture import CaptureReport, CaptureState
 from voicebridge.domain.units import FRAME_MS, samples_to_ms, samples_to_seconds, seconds_to_samples
 from voicebridge.health.keeper import Duty
 from voicebridge.health.probes import State
@@ -236,7 +236,7 @@ def _capture_status(report: CaptureReport, now: float) -> CaptureStatus:
         recoveries=report.recoveries,
         rate_ratio=report.rate_ratio,
         zero_seconds=report.zero_seconds,
-        level_peak=report.level_peak,
+        level_peak=report.level_peak if report.state is CaptureState.HEARING else 0,  # else an old one
     )
 
 

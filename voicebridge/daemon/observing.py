@@ -74,7 +74,7 @@ def observe(daemon: Daemon, plan: Plan, began: float, now: float, measured: Meas
         limits=limits_of(settings),
         paced=source.info.paced,
         heard=daemon.crew.listener.counters.frames > 0,
-        silent_seconds=now - last_write,
+        silent_seconds=now - max(last_write, began),  # the ring is older than the watch, and begins with its making
         capture_stuck=assembly.capture_stuck(report, settings, now),
         capture_slow=assembly.capture_stuck(report, _with_near_deadlines(settings), now),
         pipeline=_pipeline(daemon, now),

@@ -10,7 +10,6 @@ from tests.web.dashboard.browser import Page
 from tests.web.dashboard.fake_api import FakeApi
 from tests.web.dashboard.scenes import DEVICE_LOST, HOUR, checkpoint, status
 
-CHOOSE = "const s = document.querySelector('#range'); s.value = arguments[0]; s.dispatchEvent(new Event('change'))"
 LOADED = "return document.querySelector('.chart polyline') !== null"
 HISTORY = """
 const [steps, done] = arguments;
@@ -23,10 +22,6 @@ import('/static/history.js').then(async ({ Measured }) => {
   }
   done(seen);
 });
-"""
-DELAY = """
-const [rows, done] = arguments;
-import('/static/history.js').then(({ delayOf }) => done(delayOf(rows)));
 """
 
 
@@ -48,24 +43,18 @@ def test_the_charts_ask_for_what_they_draw_and_for_nothing_else(page: Page, api:
     for request in asked(api, "/api/checkpoints"):
         assert int(request["limit"]) == 500
         assert set(request["fields"].split(",")) <= {
-            *("delay_interval_ms.count", "delay_interval_ms.p50", "delay_interval_ms.p95", "backlog_seconds"),
-            *("cpu.share", "memory.rss_bytes", "memory.uss_bytes", "disk.free_bytes"),
+            *("delay_interval_ms.p50", "delay_interval_ms.p95", "backlog_seconds", "cpu.share"),
+            *("memory.rss_bytes", "memory.uss_bytes", "disk.free_bytes"),
         }
 
 
 def test_a_second_look_asks_only_for_what_is_newer(page: Page, api: FakeApi) -> None:
     now = time.time()
-    api.checkpoints = [checkpoint(now - 50, now), checkpoint(now - 40, now)]
-    newer = checkpoint(now - 30, now)
-    before = len(api.asked)
-    first, _ = measured(page, [(HOUR, now)])[0]
-    assert first == [now - 50, now - 40]
-    api.checkpoints.append(newer)
+    api.checkpoints = [checkpoint(now + second, now) for second in (-50, -40, 10)]
     api.asked.clear()
-    _, (second, _) = measured(page, [(HOUR, now), (HOUR, now + 30)])
-    assert second == [now - 50, now - 40, now - 30]
-    assert before > 0
-    assert [request.get("after") for request in asked(api, "/api/checkpoints")] == [None, repr(now - 30)]
+    first, second = measured(page, [(HOUR, now), (HOUR, now + 30)])
+    assert [first[0], second[0]] == [[now - 50, now - 40], [now - 50, now - 40, now + 10]]
+    assert [request.get("after") for request in asked(api, "/api/checkpoints")] == [None, repr(now - 40)]
 
 
 def test_another_span_and_a_long_silence_ask_for_the_whole(page: Page, api: FakeApi) -> None:
@@ -204,25 +193,3 @@ def test_events_say_their_kind(page: Page, api: FakeApi) -> None:
     assert "Gaps merged" in told
     assert "Settings read again in force: log.level" in told
     assert "after a restart" not in told
-
-
-def test_the_delay_of_an_hour_weighs_its_records_by_what_was_said(page: Page) -> None:
-    def row(count: int, p50: float | None, p95: float | None) -> dict[str, Any]:
-        return {"at": 1.0, "delay_interval_ms": {"count": count, "p50": p50, "p95": p95}}
-
-    told = page.driver.execute_async_script(DELAY, [row(1, 9000, 9100), row(9, 400, 700), row(0, None, None)])
-    assert told == {"count": 10, "p50": 400, "p95": 9100, "exact": False}
-    assert page.driver.execute_async_script(DELAY, [row(3, 400, 700)])["exact"]
-    assert page.driver.execute_async_script(DELAY, [row(0, None, None)])["count"] == 0
-    assert page.driver.execute_async_script(DELAY, []) is None
-
-
-def test_the_delay_is_that_of_the_last_hour_and_of_the_session(page: Page) -> None:
-    page.wait_for("#figures", "in the last hour; 430 ms, p95 1.2 s in this session")
-    assert "about 4" in page.text("#figures")
-
-
-def test_an_hour_without_speech_leaves_the_delay_of_the_session(page: Page, api: FakeApi) -> None:
-    api.checkpoints = [row | {"delay_interval_ms": {"count": 0, "p50": None, "p95": None}} for row in api.checkpoints]
-    page.open(api.address)
-    page.wait_for("#figures", "430 msp95 1.2 s, in this session; nothing in the last hour")

@@ -166,3 +166,20 @@ def test_a_source_is_named_by_what_it_plays_and_a_model_once(page: Page, api: Fa
     assert "replay" not in told
     assert "whisper-commands" in told
     assert "whisper whisper" not in told
+
+
+def test_the_delay_is_that_of_the_last_hour_and_of_the_session(page: Page) -> None:
+    assert "510 msp95 920 ms, in the last hour; 430 ms, p95 1.2 s in this session" in page.text("#figures")
+
+
+def test_an_hour_without_speech_leaves_the_delay_of_the_session(page: Page, api: FakeApi) -> None:
+    api.status["delay_hour_ms"] = {"count": 0, "still_waiting": 0, "p50": None, "p95": None, "p99": None, "max": None}
+    page.open(api.address)
+    assert "430 msp95 1.2 s, in this session; nothing in the last hour" in page.text("#figures")
+
+
+def test_in_the_first_hour_there_is_one_delay(page: Page, api: FakeApi) -> None:
+    api.status |= {"uptime_seconds": 900.0}
+    page.open(api.address)
+    assert "430 msp95 1.2 s, in this session" in page.text("#figures")
+    assert "hour" not in page.text("#figures > :nth-child(7)")

@@ -1,10 +1,10 @@
 /** The page: what comes over the feed, what is asked for from time to time, and which part shows it. */
 
 import { get } from "/static/api.js";
-import { CHARTED, DELAYS, makeCharts } from "/static/checkpoints.js";
+import { CHARTED, makeCharts } from "/static/checkpoints.js";
 import { byId, tell, visible } from "/static/dom.js";
 import { Feed } from "/static/feed.js";
-import { delayOf, Happened, Measured } from "/static/history.js";
+import { Happened, Measured } from "/static/history.js";
 import { holdLevel, showLevel, showNoLevel, showSpeech } from "/static/live.js";
 import { askToken, bindLevers, showMute } from "/static/mute.js";
 import { refreshAges, showFigures, showState } from "/static/state.js";
@@ -20,7 +20,6 @@ const STATUS_AGE_MS = 400;
 /** However much happens at once, the history is asked for once, and not again before a while. */
 const NEWS_MS = 1_500;
 const NEXT_NEWS_MS = 15_000;
-const HOUR_SECONDS = 3600;
 /** Of a box that is new, this much is shown at least. */
 const SHORTEST_SECONDS = 300;
 /** A clock that is off by more is told. */
@@ -28,7 +27,6 @@ const CLOCK_SECONDS = 5;
 
 const charts = makeCharts();
 const measured = new Measured(CHARTED);
-const lastHour = new Measured(DELAYS);
 const happened = new Happened();
 let timeline = null;
 let status = null;
@@ -135,7 +133,7 @@ async function loadStatus() {
   noteClock(newest.written_at);
   if (lostSince !== null) return;
   showHealth(newest.state, reasonsOf(newest));
-  showFigures(newest, delayOf(lastHour.rows));
+  showFigures(newest);
   showMute(newest);
   tell(byId("place"), location.host);
 }
@@ -148,19 +146,18 @@ function noteClock(writtenAt) {
   if (off) tell(byId("clock-note"), `The clock of the daemon's machine is ${lasting(Math.abs(ahead))} ${ahead > 0 ? "ahead of" : "behind"} yours. Times are by its clock.`);
 }
 
-/** Bring charts, timeline and the delay of the last hour up to date, for the time that is chosen. */
+/** Bring charts and timeline up to date, for the time that is chosen. */
 async function loadHistory() {
   const until = now();
   const seconds = chosenSeconds();
   historyLoadedMs = performance.now();
-  await Promise.all([measured.load(seconds, until), lastHour.load(HOUR_SECONDS, until), happened.load(seconds, until)]);
+  await Promise.all([measured.load(seconds, until), happened.load(seconds, until)]);
   // Another time may have been chosen meanwhile; that has its own answers.
   if (seconds !== chosenSeconds()) return;
   const from = beginning(happened.answer.sessions, until - seconds, until);
   charts.forEach((chart) => chart.show(measured.rows, from, until, measured.every));
   const deafSince = status?.state === "deaf" && status.deaf_seconds ? until - status.deaf_seconds : null;
   timeline.show(happened.answer, from, until, deafSince);
-  if (status && lostSince === null) showFigures(status, delayOf(lastHour.rows));
 }
 
 const chosenSeconds = () => Number(byId("range").value);

@@ -9,8 +9,6 @@ const MEGABYTE = 1e6;
 /** What the charts need of a record, as /api/checkpoints takes it; `at` comes unasked. */
 export const CHARTED = ["delay_interval_ms.p50", "delay_interval_ms.p95", "backlog_seconds", "cpu.share",
   "memory.rss_bytes", "memory.uss_bytes", "disk.free_bytes"];
-/** What the delay of the last hour is told from. */
-export const DELAYS = ["delay_interval_ms.count", "delay_interval_ms.p50", "delay_interval_ms.p95"];
 
 /** A field by its path ("memory.rss_bytes"), as a number, or undefined where the daemon could not tell. */
 function number(path) {

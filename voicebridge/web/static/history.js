@@ -70,13 +70,3 @@ export class Happened {
     if (mine === this.asked) Object.assign(this, { answer, seconds, loadedAt: until });
   }
 }
-
-/** The delay in records: their count, about the median, and the highest p95 of one record; null without records. */
-export function delayOf(records) {
-  if (!records.length) return null;
-  const told = records.map((row) => row.delay_interval_ms).filter((delay) => delay?.count && Number.isFinite(delay.p50));
-  const count = told.reduce((sum, delay) => sum + delay.count, 0);
-  let half = count / 2;
-  const middle = told.toSorted((a, b) => a.p50 - b.p50).find((delay) => (half -= delay.count) <= 0);
-  return { count, p50: middle?.p50, p95: Math.max(...told.map((delay) => delay.p95)), exact: told.length === 1 };
-}

@@ -66,8 +66,8 @@ function withCommands(text) {
   return visible(text).split("`").map((part, n) => (n % 2 ? make("code", {}, part) : part));
 }
 
-/** Show the figures of a status, and the delay of the last hour where that was measured. */
-export function showFigures(status, hour) {
+/** Show the figures of a status. */
+export function showFigures(status) {
   const waiting = status.waiting ? `${wholeNumber(status.waiting)} (${lasting(status.backlog_seconds)} of audio)` : "none";
   const figures = [
     ["Up for", lasting(now() - status.started_at), `since ${shortTime(status.started_at)}`],
@@ -76,7 +76,7 @@ export function showFigures(status, hour) {
     ["Heard", lasting(status.heard_seconds), `${lasting(status.speech_seconds)} of it speech`],
     ["Utterances", wholeNumber(status.utterances), outcomes(status)],
     ["Waiting", waiting, ""],
-    ["Delay to text", ...delayInWords(status.delay_ms, hour)],
+    ["Delay to text", ...delayInWords(status)],
     ["Gaps", status.gaps ? `${wholeNumber(status.gaps)} (${lasting(status.gap_seconds)})` : "none", gapDetail(status)],
   ];
   const list = byId("figures");
@@ -104,18 +104,16 @@ export function sourceOf({ capture, source }) {
 /** Engine and model; a model's name often begins with that of its engine, which is said once. */
 const engineOf = ({ engine, model }) => visible(model.startsWith(engine) ? model : `${engine} ${model}`.trim());
 
-const inMs = (ms) => (Number.isFinite(ms) ? lasting(ms / 1000) : "–");
+const HOUR_SECONDS = 3600;
+const inMs = (ms) => lasting(ms / 1000);
 
 /** The delay of the last hour, and that of the session beside it: after weeks that one hardly moves any more. */
-function delayInWords(session, hour) {
-  const whole = session?.count ? `${inMs(session.p50)}, p95 ${inMs(session.p95)} in this session` : "";
-  if (hour?.count) {
-    const highest = hour.exact ? "p95" : "p95 up to";
-    const told = `${highest} ${inMs(hour.p95)}, in the last hour`;
-    return [`${hour.exact ? "" : "about "}${inMs(hour.p50)}`, [told, whole].filter(Boolean).join("; ")];
-  }
+function delayInWords({ delay_ms: session, delay_hour_ms: hour, uptime_seconds: up }) {
   if (!session?.count) return ["–", ""];
-  return [inMs(session.p50), `p95 ${inMs(session.p95)}, in this session${hour ? "; nothing in the last hour" : ""}`];
+  if (!(up > HOUR_SECONDS)) return [inMs(session.p50), `p95 ${inMs(session.p95)}, in this session`];
+  if (!hour?.count) return [inMs(session.p50), `p95 ${inMs(session.p95)}, in this session; nothing in the last hour`];
+  const whole = `${inMs(session.p50)}, p95 ${inMs(session.p95)} in this session`;
+  return [inMs(hour.p50), `p95 ${inMs(hour.p95)}, in the last hour; ${whole}`];
 }
 
 /** The gap that goes on is not counted yet, and is the one that matters. */

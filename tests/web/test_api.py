@@ -259,6 +259,17 @@ def test_while_the_store_is_stuck_the_rest_answers_and_those_who_wait_are_bounde
         assert sorted(answers) == [200] * 32 + [503] * 8
 
 
+def test_no_thread_is_begun_to_say_what_is_wrong() -> None:
+    daemon = FakeDaemon()
+    with served(daemon) as server:
+        before = {thread.ident for thread in threading.enumerate()}
+        daemon.store.error = RuntimeError("of ours")
+        for path in ("/nothing", "/api/utterances?limit=0", "/api/utterances"):
+            assert server.ask(path).status >= 400
+        new = [thread.name for thread in threading.enumerate() if thread.ident not in before]
+        assert set(new) <= {"http-read"}
+
+
 def test_mute_does_not_wait_for_a_store_that_is_stuck() -> None:
     daemon = FakeDaemon()
     daemon.store.gate = threading.Event()

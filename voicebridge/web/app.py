@@ -45,7 +45,7 @@ class Application:
 def build(window: Window, access: Access, settings: HttpSettings, counters: Counters) -> Application:
     """Join the routes."""
 
-    def fault(_request: Request, _error: Exception) -> Response:
+    async def fault(_request: Request, _error: Exception) -> Response:
         # Starlette raises it again, and uvicorn logs it with its traceback.
         counters.failures += 1
         return answer_to(ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "This is our mistake; the log has details."))
@@ -87,11 +87,12 @@ def _routes(api: Api, events: Events, static: StaticFiles) -> tuple[Route, ...]:
     )
 
 
-def _problem(_request: Request, problem: Exception) -> Response:
+# Not plain functions: Starlette would call those in threads, up to 40 of them.
+async def _problem(_request: Request, problem: Exception) -> Response:
     assert isinstance(problem, ProblemError)
     return answer_to(problem)
 
 
-def _refusal(_request: Request, refusal: Exception) -> Response:
+async def _refusal(_request: Request, refusal: Exception) -> Response:
     assert isinstance(refusal, HTTPException)
     return answer_to(ProblemError(HTTPStatus(refusal.status_code), refusal.detail, refusal.headers))

@@ -270,7 +270,7 @@ def test_answers_that_nobody_takes_are_bounded_together() -> None:
 async def _written_to_crowd(readers: int, size: int) -> tuple[int, int]:
     """Write so much to each of those that do not read, while nobody looks; return what is held and how many went."""
 
-    async def answers_nothing(*_: object) -> None:
+    async def answers_nothing(_scope: object, _receive: object, _send: object) -> None:
         pass
 
     counters = Counters()

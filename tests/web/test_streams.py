@@ -319,12 +319,16 @@ def test_an_id_that_the_store_gave_before_the_feed_did_is_no_other_database() ->
 
 
 def test_an_id_is_taken_as_it_is_while_the_store_cannot_say_how_far_it_is() -> None:
-    async def ask() -> int:
+    async def ask(*, known: bool) -> int:
         daemon = FakeDaemon()
+        streams = Streams(daemon.window, Reads(Counters()), Counters(), most=10)
+        if known:
+            assert await streams._position() == 0
         daemon.store.error = StoreBusyError("Locked.")
-        return await Streams(daemon.window, Reads(Counters()), Counters(), most=10)._resumable(9)
+        return await streams._resumable(9)
 
-    assert asyncio.run(ask()) == 9
+    assert asyncio.run(ask(known=False)) == 9
+    assert asyncio.run(ask(known=True)) == 9
 
 
 def test_numbers_that_begin_again_are_told_to_those_who_were_there_before() -> None:

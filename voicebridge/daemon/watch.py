@@ -3,7 +3,6 @@
 import logging
 import re
 import time
-from collections import deque
 from collections.abc import Callable
 
 from voicebridge.daemon.assembly import Plan
@@ -21,12 +20,12 @@ from voicebridge.health.trends import Trends
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-SECONDS_PER_MINUTE = 60.0
 WORDS_SECONDS = 2.0
 """systemd is told no more often than this."""
-EVENTS_A_MINUTE = 6
-"""Changes that are kept as events in the database; each is a commit. A value that swings about its limit makes hundreds
-an hour."""
+EVENTS_AT_ONCE = 10
+EVENT_SECONDS = 60.0
+"""Changes that are kept as events in the database: so many at once, then one in this time (half a million in the year for
+which they are kept). Each is a commit, and a value that swings about its limit makes hundreds an hour."""
 NUMBERS_SECONDS = 10.0
 """Nor more often than this when only numbers in the line have changed."""
 
@@ -48,7 +47,8 @@ class Watch:
         """When the newest checkpoint was taken of those that are kept, on CLOCK_MONOTONIC; to be replaced likewise."""
         self.clock = ClockWatch()
         self._silence = False
-        self._kept_changes: deque[float] = deque(maxlen=EVENTS_A_MINUTE)
+        self._may_keep = float(EVENTS_AT_ONCE)
+        self._asked_at = self.began
         self._left_out = 0
         self.changes_left_out = 0
         """Changes of which the database got no event of their own; the next one says how many."""
@@ -95,12 +95,14 @@ class Watch:
 
     def _keep(self, change: HealthChanged) -> None:
         """Have a change kept as an event, unless that were too many."""
-        now, kept = self.monotonic(), self._kept_changes
-        if len(kept) == EVENTS_A_MINUTE and now - kept[0] < SECONDS_PER_MINUTE:
+        now = self.monotonic()
+        self._may_keep = min(EVENTS_AT_ONCE, self._may_keep + (now - self._asked_at) / EVENT_SECONDS)
+        self._asked_at = now
+        if self._may_keep < 1:
             self._left_out += 1
             self.changes_left_out += 1
             return
-        kept.append(now)
+        self._may_keep -= 1
         left_out, self._left_out = self._left_out, 0
         log = self.plan.notebook.shelf.log
         before = f"; {left_out} changes before this one were left out" if left_out else ""

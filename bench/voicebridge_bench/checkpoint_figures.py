@@ -4,6 +4,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,10 @@ PLAYED_SECONDS = 0.5
 SLACK_FRAMES = 2
 """A checkpoint reads two counters one after the other while the listener goes on."""
 ONE_MB = 1.0
+PAUSE_SECONDS = 0.025
+"""A decode takes and gives back tens of MB within 100 ms: looks further apart than this do not see all of it."""
+SWING_SECONDS = 1.0
+"""Some decodes."""
 USS_MB = 5.0
 """It is looked at four times a second only, and a decode takes and gives back tens of MB."""
 TICKS_SECONDS = 0.02
@@ -49,6 +54,8 @@ class _Looked:
     """How long before its checkpoint it may have been measured."""
     base: float = 0.0
     """Taken off from both."""
+    swings: bool = False
+    """Where looks around its moment were too far apart to follow it, those of a second before and after count."""
 
 
 def by_looks(records: Sequence[Record], looks: Sequence[Look], interval_seconds: float) -> list[Line]:
@@ -59,7 +66,7 @@ def by_looks(records: Sequence[Record], looks: Sequence[Look], interval_seconds:
     uss_age, base = interval_seconds + AGED_SECONDS, looks[0].figures["wall_offset"]
     compared = (
         _Looked("wall time, s since the start", "wall_offset", _wall_offset, 0.05, base=base),
-        _Looked("resident, MB", "rss", lambda r: r["memory"]["rss_bytes"], ONE_MB, MEGABYTE),
+        _Looked("resident, MB", "rss", lambda r: r["memory"]["rss_bytes"], ONE_MB, MEGABYTE, swings=True),
         _Looked("its own memory (USS), MB", "uss", lambda r: r["memory"]["uss_bytes"], USS_MB, MEGABYTE, uss_age),
         _Looked("processor time, s", "cpu", _cpu, TICKS_SECONDS),
         _Looked("threads", "threads", lambda r: r["threads"], 0),
@@ -79,11 +86,20 @@ def _by_look(compared: _Looked, records: Sequence[Record], looks: Sequence[Look]
         at, told = record["monotonic_seconds"], compared.told(record)
         if told is None or not found:
             continue
-        begin = max(bisect_left(moments, at - compared.age_seconds - NEAR_SECONDS) - 1, 0)
-        end = bisect_right(moments, at + NEAR_SECONDS) + 1
+        lost_sight = compared.swings and _longest_pause(moments, at) > PAUSE_SECONDS
+        near_seconds = SWING_SECONDS if lost_sight else NEAR_SECONDS
+        begin = max(bisect_left(moments, at - compared.age_seconds - near_seconds) - 1, 0)
+        end = bisect_right(moments, at + near_seconds) + 1
         seen = [look.figures[compared.name] - compared.base for look in found[begin:end]]
         claims.append(within(told - compared.base, seen))
     return worst(compared.figure, claims, compared.bound, compared.scale)
+
+
+def _longest_pause(moments: Sequence[float], at: float) -> float:
+    """Return the longest time between two looks from just before a checkpoint until it has read its figures."""
+    begin = max(bisect_left(moments, at - PAUSE_SECONDS) - 1, 0)
+    near = moments[begin : bisect_right(moments, at + NEAR_SECONDS) + 1]
+    return max((later - earlier for earlier, later in pairwise(near)), default=math.inf)
 
 
 def _wall_offset(record: Record) -> float:

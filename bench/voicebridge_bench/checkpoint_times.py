@@ -10,6 +10,8 @@ from voicebridge_bench.claims import Line, exactly, worst
 Record: TypeAlias = Mapping[str, Any]
 
 LATE_SECONDS = 0.5
+EARLY_SECONDS = 0.1
+"""The others, through which the grid is laid, may all have been late by so much."""
 COST_MS = 5.0
 
 
@@ -23,24 +25,26 @@ def times(
     """Return what is to be said of records that were due until a moment; ``lines_seen`` are moments, one a line.
 
     They are due at fixed moments from the session's first on. The grid is laid through the record that was least late,
-    for none can be early; how late that one was is told by ``first after the start``.
+    for none can be early; how late that one was is told by ``first after the start``. One more soon after the start of
+    a long interval, and one at the stop, stand beside the grid.
     """
-    if not records:
-        return [worst("checkpoints in the database", [], 0)]
-    origin, steps = _grid(records, interval_seconds)
+    regular = _regular(records, interval_seconds)
+    if not regular:
+        return [worst("checkpoints that were due", [], 0)]
+    origin, steps = _grid(regular, interval_seconds)
     due = math.floor((until_monotonic - LATE_SECONDS - origin) / interval_seconds) + 1
     missing = len(set(range(due)) - set(steps))
     skipped = sum(later - earlier - 1 for earlier, later in pairwise(steps))
     moments = [origin + step * interval_seconds for step in steps]
     differing = sum(record != line for record, line in zip_longest(records, lines))
-    first = records[0]
+    seen = [moment for record, moment in zip(records, lines_seen, strict=False) if record in regular]
     return [
-        Line("checkpoints in the database", len(records), due, due, missing, 0, max(due, 1)),
+        Line("checkpoints that were due", len(regular), due, due, missing, 0, max(due, 1)),
         Line("the same in the file", len(lines), len(records), len(records), differing, 0, len(records)),
         worst("missed, as they say", [exactly(sum(record["missed"] for record in records), skipped)], 0),
-        _late("first after the start, s", [first["uptime_seconds"]], [interval_seconds]),
-        _late("taken after it was due, s", [record["monotonic_seconds"] for record in records], moments),
-        _late("seen in the file after it was due, s", lines_seen, moments),
+        _late("first after the start, s", [regular[0]["uptime_seconds"]], [interval_seconds]),
+        _late("taken after it was due, s", [record["monotonic_seconds"] for record in regular], moments),
+        _late("seen in the file after it was due, s", seen, moments),
     ]
 
 
@@ -53,6 +57,18 @@ def costs(records: Sequence[Record]) -> list[Line]:
         Line("cost p50, ms", told[len(told) // 2], 0.0, COST_MS, told[len(told) // 2], COST_MS, len(told)),
         Line("cost max, ms", told[-1], 0.0, COST_MS, told[-1], COST_MS, len(told)),
     ]
+
+
+def _regular(records: Sequence[Record], interval_seconds: float) -> list[Record]:
+    """Return the records of the grid: without an early one at the start, and without one that only a stop has made."""
+    kept = [record for record in records if record["uptime_seconds"] >= interval_seconds - LATE_SECONDS]
+    if len(kept) < 2 or kept[-1]["state"] != "stopping":
+        return kept
+    origin, steps = _grid(kept[:-1], interval_seconds)
+    passed = kept[-1]["monotonic_seconds"] - origin
+    step = round(passed / interval_seconds)
+    in_time = -EARLY_SECONDS <= passed - step * interval_seconds <= LATE_SECONDS
+    return kept if in_time and step > steps[-1] else kept[:-1]
 
 
 def _grid(records: Sequence[Record], interval_seconds: float) -> tuple[float, list[int]]:

@@ -14,7 +14,7 @@ from voicebridge.store.checkpoints import FILE_NAME
 LOOK_SECONDS = 0.05
 CLOSE_LOOK_SECONDS = 0.003
 """Around the moment at which a checkpoint is due: memory rises and falls by tens of MB within a decode."""
-BEFORE_DUE_SECONDS = 0.15
+BEFORE_DUE_SECONDS = 0.3
 """The moment follows from when the line before was seen: a commit and up to one look after it was due."""
 AFTER_DUE_SECONDS = 0.1
 USS_SECONDS = 0.25

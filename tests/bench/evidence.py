@@ -35,7 +35,7 @@ def evidence() -> Evidence:
     moments = [SESSION_BEGAN + INTERVAL * (number + 1) for number in range(RECORDS)]
     samples = played()
     records = [record(samples, now, now - INTERVAL) for now in moments]
-    ticks = np.arange(DATABASE_SEEN, moments[-1] + 1, 0.05)
+    ticks = np.arange(DATABASE_SEEN, moments[-1] + 1, 0.02)
     outside = Outside([look(float(now)) for now in ticks], [now + 0.03 for now in moments], DATABASE_SEEN)
     first = {"sample_index": 320, "monotonic_seconds": FIRST_SAMPLE + 0.02, "realtime_seconds": 0.0}
     rows = [utterance(end, settled) for end, settled in zip(SPEECH_ENDS, SETTLED, strict=True)]
@@ -78,6 +78,7 @@ def record(samples: Samples, now: float, before: float) -> dict[str, Any]:
         "monotonic_seconds": now,
         "uptime_seconds": now - SESSION_BEGAN,
         "missed": 0,
+        "state": "hearing",
         "cost_ms": 2.0,
         "frames": {"received": received, "expected": math.floor(passed * 50)},
         "level": level(samples[until_then * 320 : received * 320]),

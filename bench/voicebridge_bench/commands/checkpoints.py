@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from voicebridge.domain.errors import ExitCode
-from voicebridge_bench.checkpoint_figures import NEAR_SECONDS
+from voicebridge_bench.checkpoint_figures import NEAR_SECONDS, PAUSE_SECONDS, SWING_SECONDS
 from voicebridge_bench.checkpoints import Evidence, compare, look_pauses, machine, run
 from voicebridge_bench.claims import Line
 from voicebridge_bench.outside import CLOSE_LOOK_SECONDS, LOOK_SECONDS
@@ -76,7 +76,8 @@ def _looked(evidence: Evidence) -> str:
         f" a checkpoint is due (the longest pause was {1000 * longest:.0f} ms).\n"
         f"What was told must lie within what was seen {1000 * NEAR_SECONDS:.0f} ms around it and at one look more on"
         " either side: it is read some milliseconds after its moment,\n"
-        "and memory rises and falls with each decode.\n"
+        "and memory rises and falls with each decode (where looks were further apart than"
+        f" {1000 * PAUSE_SECONDS:.0f} ms, within what was seen {SWING_SECONDS:g} s around it).\n"
         f"{evidence.load.decodes} decodes; at most {evidence.load.largest_backlog} utterances waited."
     )
 

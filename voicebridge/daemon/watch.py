@@ -24,8 +24,8 @@ WORDS_SECONDS = 2.0
 """systemd is told no more often than this."""
 EVENTS_AT_ONCE = 10
 EVENT_SECONDS = 60.0
-"""Changes that are kept as events in the database: so many at once, then one in this time (half a million in the year for
-which they are kept). Each is a commit, and a value that swings about its limit makes hundreds an hour."""
+"""Changes that are kept as events in the database: so many at once, then one in this time (half a million in a
+year, for which they are kept). Each is a commit, and a value that swings about its limit makes hundreds an hour."""
 NUMBERS_SECONDS = 10.0
 """Nor more often than this when only numbers in the line have changed."""
 

@@ -37,8 +37,6 @@ USS_MB = 5.0
 """It is looked at four times a second only, and a decode takes and gives back tens of MB."""
 TICKS_SECONDS = 0.02
 """Processor time is counted in steps of 10 ms, once inside and once outside."""
-OWN_LISTING = 1
-"""Who lists its own descriptors has one more open: that of the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ def by_looks(records: Sequence[Record], looks: Sequence[Look], interval_seconds:
         _Looked("its own memory (USS), MB", "uss", lambda r: r["memory"]["uss_bytes"], USS_MB, MEGABYTE, uss_age),
         _Looked("processor time, s", "cpu", _cpu, TICKS_SECONDS),
         _Looked("threads", "threads", lambda r: r["threads"], 0),
-        _Looked("open files", "files", lambda r: r["open_files"], OWN_LISTING),
+        _Looked("open files", "files", lambda r: r["open_files"], 0),
         _Looked("database, MB", "database", lambda r: r["disk"]["database_bytes"], 0, MEGABYTE, AGED_SECONDS),
         _Looked("its write-ahead log, MB", "wal", lambda r: r["disk"]["wal_bytes"], 0, MEGABYTE, AGED_SECONDS),
         _Looked("free on the disk, MB", "disk_free", lambda r: r["disk"]["free_bytes"], ONE_MB, MEGABYTE, AGED_SECONDS),

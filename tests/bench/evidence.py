@@ -85,7 +85,7 @@ def record(samples: Samples, now: float, before: float) -> dict[str, Any]:
         "memory": {"rss_bytes": 100_000_000, "uss_bytes": 60_000_000},
         "cpu": {"user_seconds": cpu(now) - 0.1, "system_seconds": 0.1},
         "threads": 9,
-        "open_files": 21,
+        "open_files": 20,
         "disk": {"free_bytes": 1_000_000_000, "database_bytes": 4096, "wal_bytes": 1_000_000},
         "utterances": {"heard": sum(heard), "done": sum(settled), "rejected": 0, "failed": 0, "waiting": waiting},
         "backlog_seconds": 1.5 * max(waiting - 1, 0),

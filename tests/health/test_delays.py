@@ -1,4 +1,5 @@
 import pytest
+from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -95,3 +96,14 @@ def test_asking_for_the_session_leaves_the_interval_alone() -> None:
     assert delays.session([500]).count == 2
     assert delays.session([]).count == 1
     assert delays.snapshot([])[0].count == 1
+
+
+@given(st.lists(st.integers(0, 90_000_000), min_size=1, max_size=200))
+def test_percentiles_are_those_of_the_histogram(delays_ms: list[int]) -> None:
+    delays, reference = Delays(), HdrHistogram(1, LONGEST_MS, 3)
+    for delay_ms in delays_ms:
+        delays.settled(delay_ms)
+        reference.record_value(min(delay_ms, LONGEST_MS))
+    told, _ = delays.snapshot([])
+    found = reference.get_percentile_to_value_dict([50, 95, 99])
+    assert (told.p50, told.p95, told.p99) == (found[50], found[95], found[99])

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from voicebridge.health.checkpoint import Delay
 
 if TYPE_CHECKING:
@@ -76,8 +78,7 @@ class Delays:
         count = histogram.get_total_count()
         if not count:
             return Delay(0, 0, None, None, None, None)
-        found = histogram.get_percentile_to_value_dict([50, 95, 99])
-        p50, p95, p99 = (float(found[percentile]) for percentile in (50, 95, 99))
+        p50, p95, p99 = _percentiles(histogram, (50, 95, 99))
         return Delay(count, len(waiting_ms), p50, p95, p99, float(histogram.get_max_value()))
 
 
@@ -85,6 +86,16 @@ def _histogram() -> "HdrHistogram":
     from hdrh.histogram import HdrHistogram
 
     return HdrHistogram(1, LONGEST_MS, SIGNIFICANT_FIGURES)
+
+
+def _percentiles(histogram: "HdrHistogram", percentiles: Sequence[int]) -> list[float]:
+    """Return what the histogram's own method does; that walks the counts in Python: 3.5 ms near a day."""
+    below = np.cumsum(np.frombuffer(histogram.counts, np.uint64))
+    targets = [histogram.get_target_count_at_percentile(percentile) for percentile in percentiles]
+    places = np.searchsorted(below, np.array(targets, np.uint64))
+    return [
+        float(histogram.get_highest_equivalent_value(histogram.get_value_from_index(int(place)))) for place in places
+    ]
 
 
 def _copy(histogram: "HdrHistogram") -> "HdrHistogram":

@@ -51,6 +51,10 @@ class Gauges:
         """Return the delays of the session so far, those that wait counted with their age."""
         return self.delays.session([age * 1000 for age in waiting_seconds(crew, now)])
 
+    def delay_lately(self, crew: "Crew", now: float) -> Delay:
+        """Return the delays of the last hour, those that wait counted with their age."""
+        return self.delays.lately([age * 1000 for age in waiting_seconds(crew, now)])
+
 
 def waiting_seconds(crew: "Crew", now: float) -> list[float]:
     """Return how long each utterance that is not settled waits since its speech ended, oldest first.

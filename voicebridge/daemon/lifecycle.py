@@ -106,6 +106,8 @@ class Daemon:
         self._followed: float | None = None
         self.onlookers = [Onlooker("main", lambda: self._followed)]
         """Whose signs of life are watched besides those of the crew; to be added to before ``start``."""
+        self.before_the_store_closes: list[Callable[[], None]] = []
+        """Called at the stop, when nothing is heard and judged any more; to be added to before ``start``."""
         self.alarms = Alarms()
         self.stop_requested = False
         self.stopping = False
@@ -152,11 +154,18 @@ class Daemon:
             self._keeper.stop()
             self._keeper.join(self.patience.keeper_seconds)
         try:
+            self._take_leave()
             self._hand_on_what_is_left(on_event)  # what they have to note can still be committed
         finally:
             self._close_store()
         self._hand_on_what_is_left(on_event)
         crew.events.close()
+
+    def _take_leave(self) -> None:
+        # A keeper that hangs may be in the middle of what they do.
+        if self._keeper is None or not self._keeper.alive:
+            for action in self.before_the_store_closes:
+                action()
 
     def leave_stuck(self, what: str) -> NoReturn:
         """Leave at once because a call that cannot be cancelled is stuck; what is queued is stored first.

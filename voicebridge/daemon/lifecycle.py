@@ -72,12 +72,14 @@ class Onlooker:
     """A thread besides the crew whose signs of life are watched.
 
     ``last_sign`` returns CLOCK_MONOTONIC of the last one, or None while it does not run. One that is not ``vital`` only
-    degrades.
+    degrades; so does one that ``waits``: it is inside a call that hangs with something else, like a disk or a sensor,
+    and a new process would hang there, too.
     """
 
     thread: str
     last_sign: Callable[[], float | None]
     vital: bool = True
+    waits: Callable[[], bool] = lambda: False
 
 
 class KeeperThread(Worker):

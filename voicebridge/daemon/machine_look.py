@@ -43,6 +43,8 @@ class MachineLook(Worker):
         """Memory that only this process uses; None before it was measured, and where that is not allowed."""
         self.failed = 0
         """Looks that met an error; what was seen before stands."""
+        self.busy = False
+        """It looks, and may hang with a disk or a sensor."""
         self._state = state
         self._uss_every_seconds = uss_every_seconds
         self._temperatures = temperatures
@@ -68,11 +70,14 @@ class MachineLook(Worker):
     def _run(self) -> None:
         while not self._stopping.is_set():
             self.sign()
+            self.busy = True
             try:
                 self.look()
             except OSError as error:  # no descriptor for now, or a disk or sensor that fails: both may pass
                 self.failed += 1
                 logger.warning("the machine could not be looked at, and is again: %s", error)
+            finally:
+                self.busy = False
             self._pause(LOOK_SECONDS, self._stopping)
 
 

@@ -130,7 +130,7 @@ def signs_of(daemon: Daemon, now: float) -> tuple[Sign, ...]:
     for onlooker in daemon.onlookers:
         last = onlooker.last_sign()
         if last is not None:
-            signs.append(Sign(onlooker.thread, now - last, onlooker.vital))
+            signs.append(Sign(onlooker.thread, now - last, onlooker.vital and not onlooker.waits()))
     return tuple(signs)
 
 

@@ -57,7 +57,7 @@ def taking_stock(watch: "Watch", reporter: "StatusReporter", state: Path) -> Sto
     """Join what measures with the parts; to be called before the daemon is started."""
     look = MachineLook(state, watch.plan.settings.health.interval_seconds)
     watch.gauges = gauges = Gauges(look)
-    watch.daemon.onlookers.append(Onlooker("machine-look", lambda: look.last_sign_monotonic, vital=False))
+    watch.daemon.onlookers.append(Onlooker("machine-look", lambda: look.last_sign_monotonic, waits=lambda: look.busy))
     reporter.more_counters += [look.counters, watch.counters]
     checkpoints = checkpointing(watch, reporter, state)
     watch.daemon.before_the_store_closes.append(checkpoints.take)

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cache
 from typing import TYPE_CHECKING
 
 from voicebridge.domain.events import Event, UtteranceSettled
@@ -73,7 +73,13 @@ def waiting_seconds(crew: "Crew", now: float) -> list[float]:
 
 def rss_bytes() -> int:
     """Return the memory that this process has in use (proc(5), statm)."""
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
+    return int(os.pread(_statm(), 256, 0).split()[1]) * PAGE_BYTES
+
+
+@cache
+def _statm() -> int:
+    """Return a descriptor that is kept: who asks how it is must be answered, also when no file can be opened any more."""
+    return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
 
 class ClockWatch:

@@ -78,7 +78,7 @@ def rss_bytes() -> int:
 
 @cache
 def _statm() -> int:
-    """Return a descriptor that is kept: who asks how it is must be answered, also when no file can be opened any more."""
+    """Return a descriptor that is kept: who asks how it is gets an answer, even when no file can be opened."""
     return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
 

@@ -31,9 +31,12 @@ pcm.kitchen_window {{ type pulse device "{SINK}.monitor" }}
 class PulseServer:
     """Runs the server; ``environment`` leads a process to it, through PulseAudio and through ALSA."""
 
-    def __init__(self, rate: int = 48_000) -> None:
+    def __init__(self, rate: int = 48_000, pipe: str = "") -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="vb-pulse-"))  # short: a socket's path has at most 107 characters
+        self.pipe = self.folder / (pipe or "no-pipe")
+        """What is written into it is heard from the source of its name, if one was asked for: 16 kHz, mono."""
         self._rate = rate
+        self._piped = bool(pipe)
         self._server: subprocess.Popen[bytes] | None = None
         self._awake: subprocess.Popen[bytes] | None = None
         (self.folder / "asound.conf").write_text(ASOUNDRC)
@@ -60,10 +63,14 @@ class PulseServer:
         for tool, package in TOOLS.items():
             if shutil.which(tool) is None:
                 pytest.fail(f"{tool} is not installed: apt install {package}")
-        modules = (
+        modules = [
             f"module-null-sink sink_name={SINK} rate={self._rate} channels=2",
             f"module-native-protocol-unix auth-anonymous=1 socket={self.folder / 'native'}",
-        )
+        ]
+        if self._piped:
+            self.pipe.unlink(missing_ok=True)
+            source = f"source_name={self.pipe.name} file={self.pipe} format=s16le rate=16000 channels=1"
+            modules.insert(0, f"module-pipe-source {source}")
         server = [
             "pulseaudio",
             "--daemonize=no",

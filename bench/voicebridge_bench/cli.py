@@ -20,6 +20,7 @@ COMMANDS = {
     "survive": "Kill the daemon at random moments and see what is lost.",
     "endure": "Hold the engine at full load while speech runs on.",
     "footprint": "CPU in silence, memory, time to the first sample.",
+    "checkpoints": "Health checkpoints at full load, against what is seen from outside.",
     "soak": "The whole daemon for hours: played to, watched, judged.",
     "judge": "Judge what a soak has written down again, and report it anew.",
     "overhead": "What health and HTTP cost, in silence and with a crowd.",

@@ -22,6 +22,10 @@ from voicebridge_bench.playlist import Piece, write_playlist
 
 SAMPLE_EVERY_SECONDS = 0.05
 MEGABYTE = 1_000_000
+PAUSE_SECONDS = 1.0
+BUSY_FACTOR = 1.3
+"""Each utterance is decoded for so much longer than it and its pause last, so that the engine falls ever further
+behind."""
 
 
 class BusyEngine:
@@ -95,10 +99,10 @@ class _Readings:
 def endure(minutes: float, pieces: Sequence[Piece], engine: Engine, state: Path, settings: Settings) -> Endurance:
     """Play the pieces in real time for so many minutes while the engine decodes without a pause."""
     playlist = state.parent / "endure.wav"
-    played = list(_enough(pieces, minutes * 60))
-    write_playlist(playlist, played, pause_seconds=1.0)
-    longest = sum(len(piece.samples) for piece in played) / 16_000 / len(played) + 1.0
-    busy = BusyEngine(engine, busy_seconds=1.3 * longest)
+    played = list(enough(pieces, minutes * 60, PAUSE_SECONDS))
+    write_playlist(playlist, played, pause_seconds=PAUSE_SECONDS)
+    longest = sum(len(piece.samples) for piece in played) / 16_000 / len(played) + PAUSE_SECONDS
+    busy = BusyEngine(engine, busy_seconds=BUSY_FACTOR * longest)
     readings = _Readings([], [])
     settled: list[Status] = []
     finished = threading.Event()
@@ -139,11 +143,12 @@ def endure(minutes: float, pieces: Sequence[Piece], engine: Engine, state: Path,
     )
 
 
-def _enough(pieces: Sequence[Piece], seconds: float) -> Iterator[Piece]:
+def enough(pieces: Sequence[Piece], seconds: float, pause_seconds: float) -> Iterator[Piece]:
+    """Yield pieces, again and again, until they and a pause each fill so many seconds."""
     for piece in itertools.cycle(pieces):
         if seconds <= 0:
             return
-        seconds -= len(piece.samples) / 16_000 + 1.0
+        seconds -= len(piece.samples) / 16_000 + pause_seconds
         yield piece
 
 

@@ -89,6 +89,7 @@ def test_samples_cut_between_two_reads_are_put_together(pipe: Pipe) -> None:
     pipe.send(data[7:])
     pipe.end()
     assert np.array_equal(sink.wait_for_end(), tone(100))
+    assert source.report().source == source.info.name == "standard input"
 
 
 def test_odd_bytes_at_the_end_are_no_sample(pipe: Pipe) -> None:

@@ -42,6 +42,7 @@ def test_a_wav_at_16_khz_is_heard_bit_for_bit(tmp_path: Path) -> None:
     source = FileSource(write_wav(tmp_path / "a.wav", audio))
     assert np.array_equal(heard(source), audio)
     assert source.error() is None
+    assert source.report().source == source.info.name == "a.wav"
     assert source.duration_seconds == source.position_seconds == source.info.duration_seconds == 3.125
 
 

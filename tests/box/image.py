@@ -42,7 +42,7 @@ class Image:
 
     def make(self) -> Path:
         """Return its folder; makes it first where it is not there yet (about two minutes)."""
-        with _locked(BUILD / "images" / ".lock"):
+        with locked(BUILD / "images" / ".lock"):
             if not self.path.is_dir():
                 self._debootstrap()
         return self.path
@@ -74,7 +74,8 @@ def settle(root: Path) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Let nobody else make the same meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

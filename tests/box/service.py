@@ -230,8 +230,9 @@ class Service:
 
     def lost(self, after: str = "") -> list[int]:
         """Return the announced utterances that the database does not hold as settled."""
+        announced = self.announced(after)  # before the database is read: it goes on hearing meanwhile
         settled = {row["id"] for row in self.query("SELECT id FROM utterances WHERE status != 'pending'")}
-        return [number for number in self.announced(after) if number not in settled]
+        return [number for number in announced if number not in settled]
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """Ask its database, read-only, from inside: SQLite does not follow the way to it from outside."""

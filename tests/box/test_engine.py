@@ -66,14 +66,18 @@ def test_a_hanging_engine_costs_a_restart_and_no_sample(fallible: Service, sound
 def test_an_engine_that_raises_loses_nothing(fallible: Service, sound: Sound, figures: Figures) -> None:
     service, pid, gaps = fallible, fallible.pid, fallible.newest("gaps")
     as_service = ["runuser", "--user", "voicebridge", "--", "voicebridge", "--state-dir", STATE]
+    failed, first = [], service.newest("utterances")
     for _ in range(figures.several):
         before = service.newest("utterances")
         service.box.write(FAULT, "raise")
         sound.play(ONE_COMMAND)
         _wait_newest(service, "failed", before)
         service.box.run("rm", FAULT)
-        service.box.run(*as_service, "retry", str(_newest(service)["id"]))
-        _wait_newest(service, "done", before)
+        failed.append(_newest(service)["id"])
+    for number in failed:
+        service.box.run(*as_service, "retry", str(number))
+    undone = f"SELECT id FROM utterances WHERE id > {first} AND status != 'done'"
+    service.box.wait_until(lambda: not service.query(undone), "all decoded", 60)
     lost = len(service.gaps_after(gaps))
     told = f"set aside with its audio, decoded by `voicebridge retry`; {lost} gaps"
     figures.note("engine raises", figures.several, told, "0 samples lost", lost == 0 and service.pid == pid)

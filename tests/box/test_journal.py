@@ -5,12 +5,15 @@ import json
 import subprocess
 
 from tests.box.figures import Figures
+from tests.box.machine import Box
 from tests.box.service import MODEL_NAME, STATE, Service
 from tests.box.sound import MICROPHONE, SOCKET
 
 JOURNAL = ["systemd-journald.socket", "systemd-journald-dev-log.socket", "systemd-journald.service"]
 SMALLEST_PIPE = 4096
 LONGEST_LAG_MS = 1000.0
+FILLS = 8
+"""So many transcribed utterances are more than the pipe takes."""
 
 
 def test_a_stopped_journal_stalls_nothing(service: Service, speech: object, figures: Figures) -> None:
@@ -41,12 +44,25 @@ def test_a_stopped_journal_stalls_nothing(service: Service, speech: object, figu
 
 
 def test_a_blocked_standard_output_stalls_nothing(service: Service, speech: object, figures: Figures) -> None:
-    box = service.box
-    state = "/var/tmp/blocked"
+    seen = [
+        _with_blocked_output(service.box, f"/var/tmp/blocked{number}", figures) for number in range(figures.several)
+    ]
+    heard, seconds, lag, done = (sum(one[place] for one in seen) for place in range(4))
+    told = (
+        f"heard {heard:.1f} s of {seconds:.1f} s, lag at most {max(one[2] for one in seen):.0f} ms, {done} transcribed"
+    )
+    passed = all(abs(one[0] - one[1]) < 2 and one[3] for one in seen) and lag < LONGEST_LAG_MS * len(seen)
+    figures.note("standard output blocked", len(seen), told, "no stall", passed)
+    assert passed
+
+
+def _with_blocked_output(box: Box, state: str, figures: Figures) -> tuple[float, float, float, int]:
+    """Return the seconds heard and passed while nobody read, the lag in ms, and what was transcribed; no gap."""
     settings = {
         "audio.device": MICROPHONE,
         "whisper.model": f"{STATE}/models/{MODEL_NAME}",
         "health.status_seconds": "0.5",
+        "http.enabled": "false",
     }
     options = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
     environment = f"PULSE_SERVER=unix:{SOCKET} ALSA_CONFIG_PATH=/etc/asound.conf RUNTIME_DIRECTORY={state}"
@@ -67,14 +83,13 @@ def test_a_blocked_standard_output_stalls_nothing(service: Service, speech: obje
         return {}
 
     try:
-        full = box.wait_until(lambda: status() if status().get("done", 0) >= 8 else None, "eight utterances", 120)
+        full = box.wait_until(lambda: status() if status().get("done", 0) >= FILLS else None, "a full pipe", 120)
         box.rest(figures.times(10, 60))
         after = status()
-        heard, passed_seconds = (after[key] - full[key] for key in ("heard_seconds", "written_at"))
     finally:
         box.run("kill", "-9", str(int(status()["pid"])))
         daemon.communicate(timeout=30)
-    told = f"heard {heard:.1f} s of {passed_seconds:.1f} s, lag {after['listener_lag_ms']:.0f} ms, {after['done']} done"
-    passed = abs(heard - passed_seconds) < 2 and after["done"] > full["done"] and not after["gaps"]
-    figures.note("standard output blocked", 1, told, "no stall", passed)
-    assert passed
+        box.run("rm", "-rf", state)
+    assert not after["gaps"]
+    heard, seconds = (after[key] - full[key] for key in ("heard_seconds", "written_at"))
+    return heard, seconds, after["listener_lag_ms"], int(after["done"] - full["done"])

@@ -25,7 +25,7 @@ def malformed(number: int) -> str:
 def test_malformed_settings_are_refused_and_the_old_ones_serve(
     service: Service, speech: object, figures: Figures
 ) -> None:
-    box, pid, gaps, count = service.box, service.pid, service.newest("gaps"), figures.times(100, 100)
+    box, pid, gaps, count = service.box, service.pid, service.newest("gaps"), figures.times(30, 100)
     cursor, good, taken = box.cursor(), box.read(CONFIG), []
     for number in range(count):
         box.write(CONFIG, malformed(number))

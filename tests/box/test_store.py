@@ -121,7 +121,7 @@ def _state_on(service: Service, mount: str) -> Iterator[None]:
 
 def test_a_full_disk_is_told_and_gets_over_by_itself(service: Service, sound: Sound, figures: Figures) -> None:
     owner = service.box.run("stat", "--format=uid=%u,gid=%g", STATE).stdout.strip()
-    service.set(store__reserve_mb="8")
+    service.set(store__reserve_mb="8", health__disk_free_mb="16")
     with _state_on(service, f"mount -t tmpfs -o size=128m,mode=0700,{owner} tmpfs {STATE}"):
         pid, gaps, rounds, alarms, recoveries = service.pid, service.newest("gaps"), figures.times(3, 10), [], []
         sound.loop(SPEECH)

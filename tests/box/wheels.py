@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.box.image import BUILD, ROOT
+from tests.box.image import BUILD, ROOT, locked
 
 PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
 """The Python of each release."""
@@ -19,14 +19,14 @@ def wheels(suite: str) -> Path:
     lock = ROOT / "requirements/test.lock"
     recipe = lock.read_bytes() + " ".join([*BUILDERS, *_needs()]).encode()
     folder = BUILD / "wheels" / f"{suite}-{hashlib.sha256(recipe).hexdigest()[:12]}"
-    if not folder.is_dir():
-        for old in folder.parent.glob(f"{suite}-*"):
-            shutil.rmtree(old)
-        partial = folder.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        _download(partial, PYTHONS[suite], lock)
-        partial.rename(folder)
+    with locked(BUILD / "wheels" / ".lock"):
+        if not folder.is_dir():
+            for old in folder.parent.glob(f"{suite}-*"):
+                shutil.rmtree(old)
+            partial = folder.with_suffix(".partial")
+            partial.mkdir(parents=True)
+            _download(partial, PYTHONS[suite], lock)
+            partial.rename(folder)
     return folder
 
 

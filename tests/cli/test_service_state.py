@@ -108,7 +108,8 @@ def test_doctor_looks_at_the_services_state(run: Run, service: Path) -> None:
 
 def test_a_service_that_does_not_run_is_the_one_that_is_told_of(run: Run, service: Path) -> None:
     said = run("status")
-    assert (said.code, said.out) == (ExitCode.NOT_RUNNING, f"not running (state directory {service})\n")
+    assert (said.code, said.lines[0]) == (ExitCode.NOT_RUNNING, f"not running (state directory {service})")
+    assert said.lines[1].startswith("last session, 1, ")
     assert f"No daemon runs (state directory {service})." in run("mute").err
 
 

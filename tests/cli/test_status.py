@@ -75,11 +75,16 @@ def test_a_daemon_that_hears_is_well(run: Run, state: Path) -> None:
     assert told["state"] == "hearing"
     assert told["source"] == "Desk [2J, level -40 dBFS"
     assert told["engine"] == "whisper (base.en), ready"
-    assert told["heard"] == "2.00 h, 1.5 min of speech"
+    assert told["heard"] == "2 h 0 min, 1 min 30 s of speech"
     assert told["text"] == "2 done, 1 rejected, 1 failed"
     assert told["waiting"] == "3 utterances, 12 s of audio"
     assert told["gaps"] == "1, 0.5 s lost"
     assert f"process {os.getpid()}" in told["process"]
+
+
+def test_one_that_waits_is_one_utterance(run: Run, state: Path) -> None:
+    write(state, replace(WELL, waiting=1))
+    assert "waiting  1 utterance, 12 s of audio" in run("status").out
 
 
 def test_digital_silence_has_no_level(run: Run, state: Path) -> None:
@@ -95,31 +100,40 @@ def test_programs_read_all_of_it(run: Run, state: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "ill", [replace(WELL, state="deaf"), replace(WELL, trouble="The disk is full."), replace(WELL, state="stopping")]
+    ("ill", "code"),
+    [
+        (replace(WELL, state="degraded", trouble="The disk is full."), ExitCode.DEGRADED),
+        (replace(WELL, trouble="The disk is full."), ExitCode.DEGRADED),
+        (replace(WELL, state="deaf"), ExitCode.DEAF),
+        (replace(WELL, state="starting"), ExitCode.STARTING),
+        (replace(WELL, state="stopping"), ExitCode.STOPPING),
+    ],
 )
-def test_what_is_wrong_decides_the_exit_status(run: Run, state: Path, ill: Status) -> None:
+def test_the_exit_status_says_the_state(run: Run, state: Path, ill: Status, code: ExitCode) -> None:
     write(state, ill)
     said = run("status")
-    assert said.code == ExitCode.FAILURE
+    assert said.code == code
     assert said.lines[0].endswith(f"{ill.state}: {ill.trouble}" if ill.trouble else ill.state)
 
 
 def test_a_deaf_daemon_says_for_how_long(run: Run, state: Path) -> None:
     write(state, replace(WELL, state="deaf", deaf_seconds=41.7, trouble="The disk is full."))
-    assert run("status").lines[0].strip() == "state  deaf for 42 s: The disk is full."
+    said = run("status")
+    assert said.lines[0].strip() == "state  deaf for 41 s: The disk is full."
+    assert "Desk [2J, nothing arrives" in said.out
     assert json.loads(run("status", "--json").out)["status"]["deaf_seconds"] == 41.7
 
 
 def test_an_old_status_is_not_believed(run: Run, state: Path) -> None:
     write(state, replace(WELL, written_at=time.time() - 100))
     said = run("status")
-    assert said.code == ExitCode.FAILURE
+    assert said.code == ExitCode.STALE
     assert "stale: The status is 100 s old: the daemon may be stuck." in said.out
 
 
 def test_a_daemon_that_has_not_spoken_yet_is_starting(run: Run, state: Path) -> None:
     said = run("status")
-    assert said.code == ExitCode.FAILURE
+    assert said.code == ExitCode.STARTING
     assert said.out.startswith(f"starting: process {os.getpid()}")
 
 

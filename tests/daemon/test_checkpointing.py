@@ -1,10 +1,14 @@
 """Checkpoints of a daemon of real threads: what they hold, that they are kept, and noted when missed."""
 
+import errno
+import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,16 +18,19 @@ from tests.fakes.clocks import Clock
 from tests.fakes.detector import quiet
 from tests.fakes.engine import FakeEngine
 from tests.fakes.source import MemorySource
-from voicebridge.daemon.checkpointing import MAX_WAITING
+from voicebridge.daemon.checkpointing import FIRST_SECONDS, MAX_WAITING
 from voicebridge.daemon.duties import StatusReporter
 from voicebridge.daemon.gauges import ClockWatch, waiting_seconds
 from voicebridge.daemon.machine_look import MachineLook
+from voicebridge.daemon.metering import Metering
 from voicebridge.daemon.stock import Stock, taking_stock
-from voicebridge.daemon.watch import Watch
+from voicebridge.daemon.watch import EVENT_SECONDS, EVENTS_AT_ONCE, Watch
 from voicebridge.daemon.watchdog import Watchdog
 from voicebridge.domain.errors import SpeechError
 from voicebridge.domain.events import HealthChanged, UtteranceSettled, UtteranceStored
+from voicebridge.health.machine import Machine
 from voicebridge.health.probes import State
+from voicebridge.pipeline.store_writer import StoreWriter
 from voicebridge.pipeline.worker import SIGN_SECONDS
 from voicebridge.settings.paths import database_path
 from voicebridge.store.checkpoints import last_line, newest_checkpoints
@@ -57,6 +64,12 @@ class Taken:
         self.life.follow_until(UtteranceSettled, count)
         for event in self.life.events:
             self.stock.heed(event)
+
+    def kept(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return the states and the records of those in the database."""
+        return [
+            (state, json.loads(record)) for state, record in rows(self.state, "SELECT state, record FROM checkpoints")
+        ]
 
     def take(self) -> dict[str, object]:
         """Take a checkpoint, and return it once it is kept."""
@@ -134,7 +147,8 @@ def test_who_still_waits_counts_with_its_age(tmp_path: Path) -> None:
         assert (delay["count"], delay["still_waiting"]) == (2, 2)
         assert delay["p50"] > 90_000
         assert told["oldest_waiting_seconds"] == pytest.approx(delay["max"] / 1000, rel=0.01)
-        assert taken.reporter.status().delay_ms.still_waiting == 2
+        status = taken.reporter.status()
+        assert status.delay_ms.still_waiting == status.delay_hour_ms.still_waiting == 2
         gate.set()
         taken.life.daemon.stop_requested = False
         taken.settle(2)
@@ -171,6 +185,59 @@ def test_a_store_that_refuses_keeps_them_waiting_and_holds_up_nothing(two: Taken
     two.take()
     assert two.checkpoints.counters()["checkpoints_kept"] == 3
     assert not two.watch.verdict().has("checkpoint_late")
+
+
+class AtOnce(StoreWriter):
+    """Has done what it was offered before it says that it takes it, as a thread that is quick does."""
+
+    def offer(self, action: Callable[[], object], audio_bytes: int = 0) -> bool:
+        action()
+        return True
+
+
+def test_a_writer_that_is_quicker_than_its_answer_keeps_the_next_one_too(two: Taken) -> None:
+    daemon = two.life.daemon
+    slow, daemon.crew = daemon.crew, replace(daemon.crew, writer=AtOnce(two.life.plan.ears.events, 0))
+    two.checkpoints.take()
+    two.checkpoints.take()
+    daemon.crew = slow
+    assert two.checkpoints.counters()["checkpoints_kept"] == 2
+
+
+def test_a_record_that_no_database_takes_costs_itself_and_nothing_else(
+    two: Taken, caplog: pytest.LogCaptureFixture
+) -> None:
+    two.life.start()
+    two.reporter.more_counters.append(lambda: {"odd": object()})  # type: ignore[dict-item] # what must never be
+    two.take()
+    two.reporter.more_counters.pop()
+    two.take()
+    counters = two.checkpoints.counters()
+    assert (counters["checkpoints_unstorable"], counters["checkpoints_kept"]) == (1, 1)
+    assert two.life.daemon.crew.writer.failure is None
+    assert "a checkpoint is left out" in caplog.text
+
+
+def test_a_session_that_does_not_live_for_long_leaves_a_first_and_a_last_checkpoint(two: Taken) -> None:
+    assert FIRST_SECONDS in [duty.every_seconds for duty in two.stock.duties()]
+    two.life.start()
+    two.settle(2)
+    two.checkpoints.take_first()
+    two.checkpoints.take_first()
+    two.life.stop()
+    kept = [(told, record["utterances"]["done"]) for told, record in two.kept()]
+    assert kept == [("hearing", 2), ("stopping", 2)]
+
+
+def test_disk_heat_and_steps_of_the_clock_are_known_before_the_first_checkpoint(two: Taken) -> None:
+    two.stock.look.machine = Machine(disk_free=5, celsius=60.0)
+    two.watch.clock.count = 1
+    assert two.stock.newest()["disk"]["free_bytes"] == 5
+    metering = Metering(two.reporter.status)
+    metering.newest_checkpoint = two.stock.newest
+    told = metering.metrics()
+    assert b"voicebridge_clock_steps_total 1.0\n" in told
+    assert b"voicebridge_disk_free_bytes 5.0\n" in told
 
 
 def test_of_too_many_that_wait_the_oldest_go(two: Taken) -> None:
@@ -214,6 +281,34 @@ def test_memory_of_its_own_is_measured_no_more_often_than_asked(tmp_path: Path) 
     look.look()
     assert look.uss_bytes is not None
     assert look.sign_seconds == SIGN_SECONDS
+
+
+def test_a_reason_that_comes_and_goes_costs_the_database_few_events(two: Taken) -> None:
+    two.life.start()
+    for change in range(40):
+        two.later.seconds = 5.0 * change  # more than a reason lingers, 12 changes in a minute
+        two.life.daemon.alarms.raise_("database_lost", "It is gone.")
+        if change % 2:
+            two.life.daemon.alarms.end("database_lost")
+        two.watch.look()
+    assert two.life.daemon.crew.writer.drain(SECONDS)
+    kept = [detail for (detail,) in rows(two.state, "SELECT detail FROM events WHERE kind = 'health' ORDER BY id")]
+    left_out = two.reporter.status().counters["health_events_left_out"]
+    assert len(kept) + left_out == 40
+    assert len(kept) == EVENTS_AT_ONCE + int(two.later.seconds / EVENT_SECONDS)
+    assert "changes before this one were left out" in kept[-1]
+
+
+def test_a_look_that_meets_an_error_is_counted_and_the_next_one_follows(tmp_path: Path) -> None:
+    class Failing(MachineLook):
+        def look(self) -> None:
+            self._stopping.set()
+            raise OSError(errno.EIO, "Input/output error")
+
+    look = Failing(tmp_path, 60.0, dict, tmp_path)
+    look.start()
+    assert look.join(SECONDS)
+    assert (look.failure, look.counters()) == (None, {"machine_looks_failed": 1})
 
 
 def test_steps_of_the_wall_clock_are_counted_and_a_sleep_is_none() -> None:

@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from voicebridge.daemon.observing import COMMIT_DEADLINE_SECONDS, LOAD_DEADLINE_
 from voicebridge.daemon.watch import Watch
 from voicebridge.daemon.watchdog import Watchdog
 from voicebridge.domain.audio import GapReason
+from voicebridge.domain.capture import CaptureReport, CaptureState
 from voicebridge.domain.errors import SpeechError, StoreBusyError
 from voicebridge.domain.events import EngineFailed, EngineReady, GapNoted, StoreChanged, UtteranceSettled
 from voicebridge.health.status import read_status
@@ -61,6 +63,35 @@ def test_before_the_first_sample_it_is_starting_and_after_a_while_deaf(silence: 
     assert status.deaf_seconds == pytest.approx(DEAF_SECONDS + 37, abs=5)
     assert status.trouble == f"No audio has arrived for {status.deaf_seconds:.0f} s."
     assert reporter.status().first_sample_after_seconds is None
+
+
+def test_it_is_never_deaf_for_longer_than_it_runs(silence: Life, tmp_path: Path) -> None:
+    later = Later()
+    later.seconds = 100.0  # since the ring was made
+    reporter = reporter_of(silence, tmp_path, later)
+    assert reporter.status().state == "starting"
+    later.seconds += DEAF_SECONDS + 5
+    status = reporter.status()
+    assert status.deaf_seconds <= status.uptime_seconds + 0.001
+    assert status.trouble == f"No audio has arrived for {status.deaf_seconds:.0f} s."
+
+
+class Lost(MemorySource):
+    """A microphone that is away, whose loudest moment before is remembered."""
+
+    state = CaptureState.HEARING
+
+    def report(self) -> CaptureReport:
+        return replace(super().report(), state=self.state, level_peak=9000)
+
+
+def test_a_peak_from_before_a_loss_is_not_told_as_new(tmp_path: Path) -> None:
+    source = Lost([], paced=True, endless=True)
+    with life(tmp_path, source, FakeEngine()) as running:
+        reporter = reporter_of(running, tmp_path)
+        assert reporter.status().capture.level_peak == 9000
+        source.state = CaptureState.LOST
+        assert reporter.status().capture.level_peak == 0
 
 
 def test_the_figures_are_those_of_the_session(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from voicebridge.domain.events import (
     EngineReady,
     Event,
     GapNoted,
+    HealthChanged,
     MuteChanged,
     SettingsReloaded,
     SpeechStarted,
@@ -470,6 +471,17 @@ ENDED = EndedUtterance(KEY, Span(0, 16_000), Span(0, 16_000), 1.0, EndReason.HAN
             "Engine whisper could not be loaded, utterances are kept as pending: no model",
         ),
         (StoreChanged(False, "full"), "store_alarm", "The store does not take what it is given: full"),
+        (
+            HealthChanged("deaf", "hearing", (("device_lost", "It is gone."),), ()),
+            "health_worse",
+            "Now deaf (was hearing): It is gone.",
+        ),
+        (
+            HealthChanged("deaf", "deaf", (("disk_nearly_full", "The disk is full."),), ("low_level",)),
+            "health_worse",
+            "Still deaf: The disk is full.",
+        ),
+        (HealthChanged("degraded", "degraded", (), ("thermal",)), "health_better", "Still degraded; over: thermal"),
         (StoreChanged(True, "room"), "store_recovered", "The store takes again what it is given: room"),
     ],
 )

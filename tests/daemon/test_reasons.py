@@ -4,6 +4,7 @@ import threading
 import time
 from collections import namedtuple
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,22 @@ from tests.daemon.life import Life, life
 from tests.fakes.detector import quiet
 from tests.fakes.engine import FakeEngine
 from tests.fakes.source import MemorySource
+from voicebridge.daemon.duties import StatusReporter
 from voicebridge.daemon.gauges import Gauges
 from voicebridge.daemon.machine_look import MachineLook
+from voicebridge.daemon.metering import Metering
+from voicebridge.daemon.observing import COMMIT_DEADLINE_SECONDS
 from voicebridge.daemon.watch import Watch, health_change
 from voicebridge.daemon.watchdog import Watchdog
 from voicebridge.domain.errors import SpeechError
-from voicebridge.domain.events import EngineReady, UtteranceSettled, UtteranceStored
+from voicebridge.domain.events import EngineReady, HealthChanged, UtteranceSettled, UtteranceStored
+from voicebridge.health.looks import TOLD_BEFORE_SECONDS
 from voicebridge.health.machine import PI_THROTTLED
 from voicebridge.health.probes import Reason, State, Verdict
+from voicebridge.web.readiness import readiness
 
 Sensor = namedtuple("Sensor", "label current high critical")
+SHOWN = b'voicebridge_reason{code="commit_late"} 1.0'
 LATER = {"no_frames", "thread_silent"}
 """What a clock makes that is ahead of the threads; it is not looked at here."""
 
@@ -146,6 +153,44 @@ def test_a_backlog_that_does_not_shrink_degrades_until_it_is_worked_off(tmp_path
             watch.look()
         assert "backlog" not in [reason.code for reason in watch.verdict().reasons]
         running.stop()
+
+
+def test_a_commit_that_hangs_is_told_while_the_process_can_still_be_asked(tmp_path: Path) -> None:
+    gate, reached = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        reached.set()
+        gate.wait(SECONDS)
+
+    with life(tmp_path, MemorySource(blocks(quiet(1)), endless=True), FakeEngine()) as running:
+        running.start()
+        running.follow_until(EngineReady)
+        machine, writer = Machine(running, tmp_path), running.daemon.crew.writer
+        reporter = StatusReporter(machine.watch, tmp_path)
+        changes = running.plan.ears.events.subscribe()
+
+        def seen() -> list[bool]:
+            machine.watch.look()
+            _, told = readiness(asdict(reporter.status()))
+            metrics = Metering(reporter.status).metrics()
+            return ["commit_late" in {one["code"] for one in told["reasons"]}, SHOWN in metrics]
+
+        assert writer.offer(hang)
+        assert reached.wait(SECONDS)
+        machine.later.seconds = COMMIT_DEADLINE_SECONDS - TOLD_BEFORE_SECONDS - 1
+        assert seen() == [False, False]
+        machine.later.seconds += 2
+        assert seen() == [True, True]
+        assert not any("The disk" in why for why in machine.watch.verdict().why_not)
+        gate.set()
+        assert writer.drain(SECONDS)
+        pause = threading.Event()
+        # By a clock that is ahead a commit of a millisecond that is under way just now is late, too.
+        assert any(seen() == [False, False] or pause.wait(0.01) for _ in range(1000))
+        running.stop()
+    published = [event for event in iter(lambda: changes.get(0), None) if isinstance(event, HealthChanged)]
+    assert [event for event in published if "commit_late" in dict(event.began)]
+    assert [event for event in published if "commit_late" in event.ended]
 
 
 def told(state: State, *codes: str) -> Verdict:

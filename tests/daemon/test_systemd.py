@@ -51,6 +51,17 @@ def test_a_manager_that_does_not_read_is_not_waited_for(tmp_path: Path) -> None:
     assert not told[-1]
 
 
+def test_the_socket_that_is_kept_is_closed_at_the_end(tmp_path: Path) -> None:
+    program = """
+import atexit, sys
+from voicebridge.daemon import systemd
+atexit.register(lambda: print(systemd._socket().fileno()))
+systemd.notify("READY=1", environ={"NOTIFY_SOCKET": sys.argv[1]})
+"""
+    call = [sys.executable, "-c", program, str(tmp_path / "gone")]
+    assert subprocess.run(call, capture_output=True, text=True, timeout=60, check=True).stdout == "-1\n"
+
+
 def test_a_ping_needs_no_new_descriptor(tmp_path: Path) -> None:
     address = str(tmp_path / "notify")
     with listening(address) as manager:

@@ -137,14 +137,27 @@ def test_a_main_thread_that_does_not_come_back_withholds_the_ping(tmp_path: Path
         running.stop()
 
 
-def test_a_thread_that_only_degrades_does_not_withhold_the_ping(watched: Watched) -> None:
-    watched.life.daemon.onlookers = [Onlooker("control", lambda: time.monotonic() - LONG, vital=False)]
+@pytest.mark.parametrize(
+    "onlooker",
+    [
+        Onlooker("http", lambda: time.monotonic() - LONG, vital=False),
+        Onlooker("http", lambda: time.monotonic() - LONG, waits=lambda: True),
+    ],
+)
+def test_a_thread_that_only_degrades_does_not_withhold_the_ping(watched: Watched, onlooker: Onlooker) -> None:
+    watched.life.daemon.onlookers = [onlooker]
     verdict = watched.watch.verdict()
     assert (verdict.ping, verdict.state, verdict.trouble) == (
         True,
         State.DEGRADED,
-        "No sign of life from: control (11 s).",
+        "No sign of life from: http (11 s).",
     )
+
+
+def test_a_thread_that_waits_for_nothing_withholds_the_ping(watched: Watched) -> None:
+    watched.life.daemon.onlookers = [Onlooker("control", lambda: time.monotonic() - LONG)]
+    verdict = watched.watch.verdict()
+    assert (verdict.ping, verdict.why_not) == (False, ("No sign of life from: control (11 s).",))
 
 
 def test_a_writer_in_a_commit_is_judged_by_its_own_deadline(watched: Watched) -> None:

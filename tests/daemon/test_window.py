@@ -141,7 +141,8 @@ def test_a_timeline_holds_the_session_and_its_gaps(tmp_path: Path) -> None:
     assert [(gap["reason"], gap["seconds"]) for gap in told["gaps"]] == [("overflow", 1.0)]
     assert now - 60 < told["gaps"][0]["started_at"] < now + 60
     assert [session["source"] for session in told["sessions"]] == ["memory"]
-    assert earlier == {"gaps": [], "sessions": [], "events": []}
+    assert told["totals"]["gap_seconds"] == pytest.approx(1.0, abs=1e-3)
+    assert (earlier["gaps"], earlier["sessions"], earlier["events"]) == ([], [], [])
 
 
 def test_a_window_that_was_closed_reads_nothing_more(seen: Open) -> None:
@@ -254,7 +255,10 @@ def test_checkpoints_of_a_time_come_from_the_store(seen: Open, tmp_path: Path) -
     log = CheckpointLog(notebook.db, tmp_path, 1000)
     for at in (1.0, 2.0, 3.0):
         log.add(Row(notebook.session_id, at, "hearing", 1.0, 0.0, None, None, None, {"at": at}))
-    assert seen.window.store.checkpoints(2.0, 9.0, 10) == [{"at": 2.0}, {"at": 3.0}]
+    found = seen.window.store.checkpoints(2.0, 9.0, 10)
+    assert (found.total, list(found.records)) == (2, [{"at": 2.0}, {"at": 3.0}])
+    some = seen.window.store.checkpoints(2.0, 9.0, 1, ("memory.rss_bytes",))
+    assert (some.total, list(some.records)) == (2, [{"at": 3.0, "memory": {"rss_bytes": None}}])
 
 
 def test_no_more_connections_are_kept_than_a_few(seen: Open) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from voicebridge.domain.window import Json, UtteranceQuery, Window
+from voicebridge.domain.window import Checkpoints, Json, UtteranceQuery, Window
 
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(24)
 """Stands for audio."""
@@ -51,13 +51,21 @@ class FakeStatus:
     )
     newest_level: tuple[float, bool] = (123.4, False)
     asked: int = 0
+    error: OSError | None = None
+    """Raised by status and level."""
 
     def status(self) -> Json:
         self.asked += 1
+        self._fail()
         return dict(self.now)
 
     def level(self) -> tuple[float, bool]:
+        self._fail()
         return self.newest_level
+
+    def _fail(self) -> None:
+        if self.error is not None:
+            raise self.error
 
     def metrics(self) -> bytes:
         return b"# HELP voicebridge_up Up.\n# TYPE voicebridge_up gauge\nvoicebridge_up 1.0\n"
@@ -72,6 +80,8 @@ class FakeStore:
     records: list[dict[str, Any]] = field(default_factory=list)
     queries: list[UtteranceQuery] = field(default_factory=list)
     periods: list[tuple[float, float]] = field(default_factory=list)
+    fields: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
+    """Limit and fields of each question for checkpoints."""
     error: Exception | None = None
     gate: threading.Event | None = None
 
@@ -90,15 +100,17 @@ class FakeStore:
         self._wait()
         return self.sound.get(utterance_id)
 
-    def checkpoints(self, since: float, until: float, limit: int) -> Sequence[Json]:
+    def checkpoints(self, since: float, until: float, limit: int, fields: Sequence[str] = ()) -> Checkpoints:
         self._wait()
         self.periods.append((since, until))
-        return self.records[:limit]
+        self.fields.append((limit, tuple(fields)))
+        return Checkpoints(len(self.records), iter(self.records[:limit]))
 
     def timeline(self, since: float, until: float) -> Json:
         self._wait()
         self.periods.append((since, until))
-        return {"gaps": [], "sessions": [], "events": []}
+        totals = {"gaps": 0, "gap_seconds": 0.0, "sessions": 0, "events": 0}
+        return {"gaps": [], "sessions": [], "events": [], "totals": totals}
 
     def _wait(self) -> None:
         if self.gate is not None:

@@ -1,9 +1,11 @@
 import pytest
+from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fakes.clocks import Clock
 from voicebridge.health.checkpoint import Delay
-from voicebridge.health.delays import LONGEST_MS, Delays
+from voicebridge.health.delays import LATELY_MOST, LONGEST_MS, Delays
 
 
 def test_without_utterances_there_is_no_delay() -> None:
@@ -19,6 +21,26 @@ def test_an_interval_begins_anew_and_the_session_goes_on() -> None:
     interval, session = delays.snapshot([])
     assert (interval.count, interval.p50, interval.max) == (1, 1000, 1000)
     assert (session.count, session.p50, session.max) == (4, 200, 1000)
+
+
+def test_the_last_hour_forgets_what_a_long_session_remembers() -> None:
+    clock = Clock()
+    delays = Delays(clock)
+    for delay_ms in range(100, 2001, 100):
+        delays.settled(delay_ms)
+    assert delays.lately([]) == Delay(20, 0, 1000, 1900, 2000, 2000)
+    clock.pass_(3601)
+    assert delays.lately([]) == Delay(0, 0, None, None, None, None)
+    delays.settled(300)
+    assert delays.lately([60_000]) == Delay(2, 1, 300, 60_000, 60_000, 60_000)
+    assert delays.session([]).count == 21
+
+
+def test_what_is_remembered_of_an_hour_is_bounded() -> None:
+    delays = Delays(Clock())
+    for _ in range(LATELY_MOST + 10):
+        delays.settled(100)
+    assert delays.lately([]).count == LATELY_MOST
 
 
 def test_an_engine_that_stands_still_makes_the_delay_grow_although_nothing_is_settled() -> None:
@@ -74,3 +96,14 @@ def test_asking_for_the_session_leaves_the_interval_alone() -> None:
     assert delays.session([500]).count == 2
     assert delays.session([]).count == 1
     assert delays.snapshot([])[0].count == 1
+
+
+@given(st.lists(st.integers(0, 90_000_000), min_size=1, max_size=200))
+def test_percentiles_are_those_of_the_histogram(delays_ms: list[int]) -> None:
+    delays, reference = Delays(), HdrHistogram(1, LONGEST_MS, 3)
+    for delay_ms in delays_ms:
+        delays.settled(delay_ms)
+        reference.record_value(min(delay_ms, LONGEST_MS))
+    told, _ = delays.snapshot([])
+    found = reference.get_percentile_to_value_dict([50, 95, 99])
+    assert (told.p50, told.p95, told.p99) == (found[50], found[95], found[99])

@@ -45,6 +45,17 @@ def test_what_comes_back_while_it_lingers_never_went() -> None:
     assert hysteresis.settle({"a": "2"}, 7.5) == {"a": "2"}
 
 
+def test_what_lingers_is_still_told_and_what_waits_is_not_yet() -> None:
+    hysteresis = held(after=2.0, lingers=3.0)
+    hysteresis.settle({"a": "1"}, 0.0)
+    assert not hysteresis.tells("a")
+    hysteresis.settle({"a": "1"}, 2.0)
+    hysteresis.settle({}, 3.0)
+    assert hysteresis.tells("a")
+    hysteresis.settle({}, 5.0)
+    assert not hysteresis.tells("a")
+
+
 @settings(max_examples=100)
 @given(st.lists(st.booleans(), min_size=1, max_size=40), st.integers(0, 4), st.integers(0, 4))
 def test_it_follows_the_truth_within_its_holds_both_ways(truth: list[bool], after: int, lingers: int) -> None:

@@ -58,10 +58,26 @@ def test_an_intel_processor_counts_its_throttlings(tmp_path: Path) -> None:
     assert read(tmp_path).throttlings == 12
 
 
-def test_the_sensor_nearest_to_its_limit_counts(tmp_path: Path) -> None:
+def test_the_sensor_nearest_to_what_is_critical_for_it_counts(tmp_path: Path) -> None:
     disk, core = Sensor("disk", 60.0, 65.0, 70.0), Sensor("core", 80.0, None, 100.0)
     machine = read(tmp_path, disk, core, Sensor("board", 90.0, None, None))
     assert (machine.celsius, machine.limit_celsius) == (60.0, 65.0)
+
+
+def test_memory_above_what_it_calls_high_is_no_trouble(tmp_path: Path) -> None:
+    machine = read(tmp_path, Sensor("dimm", 60.0, 55.0, 85.0))
+    assert (machine.celsius, machine.limit_celsius) == (60.0, 80.0)
+
+
+def test_a_processor_without_a_limit_counts_beside_disks_that_have_one(tmp_path: Path) -> None:
+    groups = {"nvme": [Sensor("", 40.0, 81.0, 84.0)], "k10temp": [Sensor("Tctl", 84.0, None, None)]}
+    machine = read_machine(tmp_path, tmp_path / "a.db", lambda: groups, tmp_path)
+    assert (machine.celsius, machine.limit_celsius) == (84.0, None)
+
+
+def test_a_disk_that_answers_with_errors_hides_its_sizes_and_raises_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.db").symlink_to(tmp_path / "a.db")  # ELOOP stands for EIO and ESTALE
+    assert read(tmp_path).database is None
 
 
 def test_without_limits_the_hottest_counts(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The reasons that only time or the machine can tell."""
 
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -40,6 +42,11 @@ def codes(observation: Observation) -> list[str]:
             "disk_nearly_full",
             "The disk of the state directory has 100 MB left.",
         ),
+        (
+            {"alarms": {"database_set_aside": "It was damaged."}, "uptime_seconds": 3599.0},
+            "database_set_aside",
+            "It was damaged.",
+        ),
         ({"checkpoint_seconds": 306.0}, "checkpoint_late", "No checkpoint has been kept for 306 s."),
         (
             {"machine": Machine(throttled=True, detail="the voltage is too low")},
@@ -75,6 +82,7 @@ def test_it_is_degraded_and_says_why(ill: dict[str, Any], code: str, sentence: s
         {"trend": Trend(backlog_shrinks=True), "pipeline": DEEP},
         {"trend": STUCK, "pipeline": DEEP, "paced": False},
         {"pipeline": {"decodes_failed": 1}},
+        {"pipeline": {"decodes_failed": 9}, "trend": Trend(decode_error_seconds=600.0)},
         {"machine": Machine(disk_free=256_000_000)},
         {"checkpoint_seconds": 305.0},
         {"machine": Machine(celsius=84.0, throttled=False)},
@@ -83,6 +91,50 @@ def test_it_is_degraded_and_says_why(ill: dict[str, Any], code: str, sentence: s
 )
 def test_what_is_within_its_limit_is_well(well: dict[str, Any]) -> None:
     assert codes(seen(**well)) == []
+
+
+def changes(*observations: Observation) -> int:
+    """Return how often what is told changes."""
+    hysteresis = hysteresis_of_rules()
+    told = [tuple(reason.code for reason in judge(one, hysteresis).reasons) for one in observations]
+    return sum(before != after for before, after in pairwise(told))
+
+
+def looked(at: int, machine: Machine) -> Observation:
+    """Return what is seen at a look; between two of them is more time than any reason lingers."""
+    now = NOW + 10 * at
+    observation = seen({"sign": now, "watch_sign": now}, machine=machine)
+    return replace(observation, now=now)
+
+
+@pytest.mark.parametrize(
+    ("beyond", "near", "well"),
+    [
+        (Machine(celsius=85.0), Machine(celsius=82.5), Machine(celsius=81.5)),
+        (Machine(disk_free=255_000_000), Machine(disk_free=280_000_000), Machine(disk_free=282_000_000)),
+    ],
+)
+def test_a_value_that_swings_about_its_limit_is_told_once(beyond: Machine, near: Machine, well: Machine) -> None:
+    swinging = [looked(at, beyond if at % 2 else near) for at in range(20)]
+    assert changes(*swinging) == 1
+    assert changes(*swinging, looked(20, well), looked(21, well)) == 2
+
+
+def test_a_database_that_was_set_aside_is_told_for_ever_and_degrades_for_an_hour() -> None:
+    verdict = judge(seen(uptime_seconds=3600.0, alarms={"database_set_aside": "It was damaged."}))
+    assert [reason.code for reason in verdict.reasons] == ["database_set_aside"]
+    assert (verdict.state, verdict.trouble) == (State.HEARING, "")
+
+
+def test_a_sentence_with_a_name_that_is_no_unicode_can_be_written_everywhere() -> None:
+    verdict = judge(seen(pipeline={"engine_error": "There is no model m\udcff."}))
+    assert verdict.trouble == "There is no model m?."
+
+
+def test_a_large_disk_is_told_of_in_gigabytes() -> None:
+    limits = replace(LIMITS, disk_free_bytes=100_000_000_000)
+    verdict = judge(replace(seen(machine=Machine(disk_free=63_067_000_000)), limits=limits))
+    assert verdict.trouble == "The disk of the state directory has 63.1 GB left."
 
 
 def test_mute_is_told_instead_of_the_low_level_that_it_makes() -> None:

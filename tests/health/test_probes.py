@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicebridge.domain.capture import CaptureReport, CaptureState, SoundServer
+from voicebridge.health.looks import told_from
 from voicebridge.health.probes import RULES, Limits, Observation, Pipeline, Sign, State, frames_arrive, judge
 
 LIMITS = Limits(
@@ -81,7 +82,7 @@ def away(state: CaptureState, **others: Any) -> dict[str, Any]:
         # At the limit is not beyond it.
         (seen({"zero_seconds": 600, "rate_ratio": 1.1 - 1e-9}), [], State.HEARING),
         (
-            seen(pipeline={"lag_seconds": 5, "decode_seconds": 120, "load_seconds": 600, "commit_seconds": 180}),
+            seen(pipeline={"lag_seconds": 5, "decode_seconds": 110, "load_seconds": 590, "commit_seconds": 170}),
             [],
             State.HEARING,
         ),
@@ -100,6 +101,14 @@ def away(state: CaptureState, **others: Any) -> dict[str, Any]:
         (seen(paced=False, silent_seconds=99, pipeline={"lag_seconds": 50}), [], State.HEARING),
         (seen(paced=False, pipeline={"store_trouble": "full"}), ["store_trouble"], State.DEGRADED),
         (seen({"state": CaptureState.ENDED, "sign": 0.0}, silent_seconds=99), [], State.STOPPING),
+        # What the process leaves for is told before, while it can still be asked.
+        (
+            seen(pipeline={"decode_seconds": 120, "commit_seconds": 180}),
+            ["decode_late", "commit_late"],
+            State.DEGRADED,
+        ),
+        (seen(pipeline={"load_seconds": 591}), ["decode_late"], State.DEGRADED),
+        (seen(away(CaptureState.STALLED), capture_slow="It is late."), ["capture_stuck", "no_frames"], State.DEAF),
         # What asks the sound server hangs with it; that is to blame only while frames arrive.
         (seen(away(CaptureState.LOST, watch_sign=NOW - 30)), ["device_lost"], State.DEAF),
     ],
@@ -148,6 +157,11 @@ def test_what_a_restart_may_mend_withholds_the_ping(observation: Observation, co
     assert verdict.why_not == (why,)
     assert verdict.has(code)
     assert verdict.state in {State.DEGRADED, State.DEAF}
+
+
+@pytest.mark.parametrize(("deadline_seconds", "told_seconds"), [(120, 110), (20, 10), (5, 2.5)])
+def test_what_the_process_leaves_for_is_told_in_time(deadline_seconds: float, told_seconds: float) -> None:
+    assert told_from(deadline_seconds) == told_seconds
 
 
 def test_a_stream_that_has_just_gone_quiet_is_left_to_its_supervisor() -> None:

@@ -1,5 +1,6 @@
 """docs/health.md says what the code does."""
 
+import re
 from dataclasses import fields
 
 import pytest
@@ -20,6 +21,17 @@ def test_the_document_names_every_field_of_a_checkpoint() -> None:
     missing = [field.name for field in fields(Checkpoint) if f"`{field.name}`" not in document]
     assert missing == []
     assert f"`schema` is {SCHEMA}." in document
+
+
+def test_the_document_says_of_every_reason_how_it_is_tried() -> None:
+    _, _, after = (ROOT / DOCUMENT).read_text(encoding="utf-8").partition("### How each reason is tried\n")
+    rows = [line.split(" | ") for line in after.partition("\n## ")[0].splitlines() if line.startswith("| `")]
+    assert [row[0].strip("| `") for row in rows] == [rule.code for rule in RULES]
+    for code, *_, where in rows:
+        tests = re.findall(r"`(tests/\S+\.py)::(\w+)`", where)
+        assert tests, code
+        for path, name in tests:
+            assert f"\ndef {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path} has no {name}"
 
 
 def test_a_document_without_the_markers_is_refused() -> None:

@@ -54,6 +54,14 @@ def test_a_deep_backlog_is_not_given_the_benefit_of_the_doubt() -> None:
     assert not shrinks(100.0)
 
 
+def test_it_is_known_how_long_ago_a_decode_failed() -> None:
+    trends = Trends()
+    assert trends.take(Sample(), 0.0).decode_error_seconds == 0.0
+    assert trends.take(Sample(decode_errors=1), 5.0).decode_error_seconds == 0.0
+    assert trends.take(Sample(decode_errors=1), 105.0).decode_error_seconds == 100.0
+    assert trends.take(Sample(decode_errors=2), 106.0).decode_error_seconds == 0.0
+
+
 def test_a_processor_that_counts_throttlings_is_throttled_for_a_while() -> None:
     trends = Trends()
     assert not trends.take(Sample(throttlings=7), 0.0).throttled

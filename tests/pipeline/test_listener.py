@@ -17,6 +17,7 @@ from voicebridge.domain.timeline import Anchor
 from voicebridge.domain.units import FRAME_SAMPLES, seconds_to_samples
 from voicebridge.domain.utterance import EndReason, UtteranceKey
 from voicebridge.pipeline.listener import Ears, Listener, ListenerHooks
+from voicebridge.pipeline.loudness import Loudness
 from voicebridge.pipeline.session_clock import SessionClock
 from voicebridge.settings import EndpointSettings, VadSettings
 from voicebridge.vad.segmenter import Segmenter
@@ -54,6 +55,21 @@ def assert_spool_equals(rig: Rig, audio: Samples) -> None:
     for pending in rig.pending:
         span = pending.ended.span
         assert np.array_equal(rig.spool.audio[pending.ended.key], audio[span.start : span.end])
+
+
+def test_when_nothing_comes_any_more_the_old_level_is_told_no_more() -> None:
+    with writing(Rig(paced=True)) as rig:
+        listener, source = rig.listener(), MemorySource(blocks_of(audio_of((True, 0.2))), paced=True, endless=True)
+        listener.start()
+        source.start(rig.ring)
+        deadline = time.monotonic() + SECONDS
+        while (listener.counters.frames < 10 or listener.counters.level) and time.monotonic() < deadline:
+            threading.Event().wait(0.01)
+        assert (listener.counters.frames, listener.counters.level) == (10, 0.0)
+        assert listener.loudness.peaks != Loudness().peaks
+        listener.stop()
+        source.stop()
+        assert listener.join(SECONDS)
 
 
 SENTENCE = ((False, 1.0), (True, 1.0), (False, 2.0))

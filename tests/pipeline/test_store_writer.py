@@ -127,6 +127,23 @@ def test_audio_that_is_taken_is_no_sign_that_the_database_works(writer: StoreWri
     assert told == [False, True]
 
 
+def test_another_file_is_written_meanwhile_and_says_nothing_of_the_spool(writer: StoreWriter) -> None:
+    commit, audio, seen = Refusing(1_000_000), Refusing(1_000_000), Order()
+    writer.offer(commit)
+    writer.offer_file(seen.taking("line 1"), 10)
+    assert seen.until(["line 1"])
+    writer.offer(audio, 10)
+    assert audio.refused.wait(10)
+    commit.left = 0
+    writer.offer_file(seen.taking("line 2"), 10)
+    assert commit.done.wait(10)
+    assert writer.trouble == "The database is locked. Wait."
+    audio.left = 0
+    assert writer.drain(10)
+    assert seen.names == ["line 1", "line 2"]
+    assert not writer.trouble
+
+
 def test_a_disk_that_refuses_both_is_well_when_it_takes_both(writer: StoreWriter, events: EventStream) -> None:
     subscription = events.subscribe()
     commit, audio = Refusing(1_000_000), Refusing(1_000_000)

@@ -1,14 +1,14 @@
-"""Reasons provoked for real in a daemon of its own, and where each is seen: within ten seconds, both ways."""
+"""Reasons provoked for real in a daemon that is fed through a pipe: seen in six places within ten seconds, both ways.
 
-import http.client
+Each test prints when a reason was told everywhere, and gone everywhere, in seconds since it became true.
+"""
+
 import json
+import resource
 import shutil
-import socket
+import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -18,167 +18,172 @@ from typing import Any
 import numpy as np
 import pytest
 
-from voicebridge.health.status import read_status
+from tests.fakes.recordings import commands
+from tests.system.provoked import (
+    BLOCK_SAMPLES,
+    MURMUR,
+    Provoked,
+    first_free_descriptor,
+    frozen,
+    require_root,
+)
+from tests.web.dashboard.browser import Page
 from voicebridge.settings.paths import database_path
+from voicebridge.store.checkpoints import FILE_NAME
 
-WITHIN_SECONDS = 10.0
-BLOCK_SECONDS = 0.04
-SAMPLES = 640
+pytestmark = pytest.mark.slow
+
+DECODE_SECONDS = 14.0
 SETTINGS = {
-    "http.enabled": "true",
-    "health.interval_seconds": "1",
-    "health.status_seconds": "0.5",
-    "health.low_level_seconds": "2",
-    "capture.stall_seconds": "1",
-    "capture.first_block_seconds": "60",
-    "store.busy_timeout_ms": "200",
-    "engine.kind": "sphinx",
+    "health.low_level_seconds": 2,
+    "health.sign_of_life_seconds": 4,
+    "health.listener_lag_seconds": 1,
+    "health.backlog_seconds": 2,
+    "capture.stall_seconds": 1,
+    "store.busy_timeout_ms": 500,
+    "engine.decode_deadline_seconds": DECODE_SECONDS,
 }
-MURMUR = (200 * np.sin(np.arange(SAMPLES) * 2 * np.pi * 100 / 16_000)).astype("<i2").tobytes()
-FAINT = (np.arange(SAMPLES) % 2).astype("<i2").tobytes()
-CLIPPED = (np.where(np.arange(SAMPLES) % 160 < 80, 32767, -32768)).astype("<i2").tobytes()
-
-
-class OverUnix(http.client.HTTPConnection):
-    """HTTP over a UNIX socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=5)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(5)
-        self.sock.connect(str(self._path))
-
-
-class Fed:
-    """A daemon that hears what ``block`` is, at the pace of time; nothing while it is None."""
-
-    def __init__(self, folder: Path) -> None:
-        self.state = folder / "state"
-        self.socket = folder / "http"
-        self.block: bytes | None = MURMUR
-        self._log = (folder / "log").open("wb")
-        self._over = threading.Event()
-        config = folder / "voicebridge.toml"
-        config.write_text("")
-        call = [sys.executable, "-m", "voicebridge", "-c", str(config), "--state-dir", str(self.state)]
-        for key, value in {**SETTINGS, "http.bind": f"unix:{self.socket}"}.items():
-            call += ["--set", f"{key}={value}"]
-        self.process = subprocess.Popen(
-            [*call, "run", "--stdin", "--realtime", "--quiet"], stdin=subprocess.PIPE, stderr=self._log
-        )
-        self._feeder = threading.Thread(target=self._feed, daemon=True)
-        self._feeder.start()
-
-    def stop(self) -> int:
-        """End its input; return its exit status."""
-        self._over.set()
-        self._feeder.join()
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        try:
-            return self.process.wait(60)
-        finally:
-            self.process.kill()
-            self._log.close()
-
-    @property
-    def log(self) -> str:
-        """What it has logged."""
-        return Path(self._log.name).read_text(errors="replace")
-
-    def get(self, path: str) -> tuple[int, str]:
-        """Ask over HTTP."""
-        with closing(OverUnix(self.socket)) as connection:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-
-    def seen(self, code: str) -> dict[str, bool]:
-        """Return where a reason is seen now."""
-        status: dict[str, Any] = read_status([self.state / "status.json"]) or {"reasons": []}
-        ready, told = self.get("/readyz")
-        _, metrics = self.get("/metrics")
-        lines = (self.state / "checkpoints.jsonl").read_text().splitlines()
-        return {
-            "status": code in {reason["code"] for reason in status["reasons"]},
-            "readyz": ready == 503 and code in {reason["code"] for reason in json.loads(told)["reasons"]},
-            "metrics": any(
-                f'"{code}"' in line and line.endswith(" 1.0")
-                for line in metrics.splitlines()
-                if line.startswith("voicebridge_reason")
-            ),
-            "checkpoint": code in {reason["code"] for reason in json.loads(lines[-1])["reasons"]},
-        }
-
-    def await_(self, good: Callable[[], bool], seconds: float = WITHIN_SECONDS) -> float:
-        """Wait until something is so, and return how long it took."""
-        began = time.monotonic()
-        pause = threading.Event()
-        while not good():
-            assert self.process.poll() is None, self.log
-            assert time.monotonic() - began < seconds, self.log
-            pause.wait(0.1)
-        return time.monotonic() - began
-
-    def _feed(self) -> None:
-        assert self.process.stdin is not None
-        due = time.monotonic()
-        while not self._over.wait(max(0.0, due - time.monotonic())):
-            due = max(due, time.monotonic() - 1.0) + BLOCK_SECONDS
-            if self.block is not None:
-                self.process.stdin.write(self.block)
-                self.process.stdin.flush()
+CHECKPOINT_LATE_SECONDS = 1 + 5
+FAINT = (np.arange(BLOCK_SAMPLES) % 2).astype("<i2").tobytes()
+CLIPPED = np.where(np.arange(BLOCK_SAMPLES) % 160 < 80, 32767, -32768).astype("<i2").tobytes()
 
 
 @pytest.fixture(scope="module")
-def fed() -> Iterator[Fed]:
-    folder = Path(tempfile.mkdtemp(prefix="vb-"))  # short: a UNIX socket's path has 108 characters
-    fed = Fed(folder)
+def fed(browser: Page) -> Iterator[Provoked]:
+    require_root()
+    folder = Path(tempfile.mkdtemp(prefix="vb-"))  # short: a socket's path has at most 107 characters
+    fed = Provoked(folder, SETTINGS)
     try:
-        fed.await_(lambda: fed.socket.exists() and (fed.state / "checkpoints.jsonl").exists(), 60)
-        fed.await_(lambda: fed.get("/readyz")[0] == 200, 60)
+        fed.wait_until_ready()
+        fed.places.open_page(browser)
         yield fed
-        assert fed.stop() == 0, fed.log
+        assert fed.stop() == 0, fed.told
     finally:
-        fed.process.kill()
+        fed.close()
         shutil.rmtree(folder)
 
 
-def comes_and_goes(fed: Fed, code: str, provoke: Callable[[], object], mend: Callable[[], object]) -> None:
-    told = fed.log.count("Now ")
-    provoke()
-    fed.await_(lambda: all(fed.seen(code).values()) and fed.log.count("Now ") > told)
-    mend()
-    fed.await_(lambda: not any(fed.seen(code).values()))
-    fed.await_(lambda: f"over: {code}" in fed.log or f", {code}" in fed.log)
+def hear(fed: Provoked, block: bytes | None) -> Callable[[], None]:
+    """Return what lets the daemon hear this from now on."""
+    voice = fed.voice
+    assert voice is not None
 
-
-def hear(fed: Fed, block: bytes | None) -> Callable[[], None]:
     def change() -> None:
-        fed.block = block
+        voice.block = block
 
     return change
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("code", "block"), [("low_level", FAINT), ("clipping", CLIPPED), ("no_frames", None)])
-def test_what_the_input_does_is_seen_everywhere_and_gone_afterwards(fed: Fed, code: str, block: bytes | None) -> None:
-    comes_and_goes(fed, code, hear(fed, block), hear(fed, MURMUR))
+def say(fed: Provoked, count: int) -> None:
+    """Speak commands of two to three seconds."""
+    assert fed.voice is not None
+    fed.voice.say(*(recording // 2 for recording in commands()[:count]))
 
 
-@pytest.mark.slow
-def test_a_database_that_others_hold_makes_checkpoints_late_and_they_are_kept_afterwards(fed: Fed) -> None:
+def status(fed: Provoked) -> Any:
+    """Return its status as it is served."""
+    return json.loads(fed.places.get("/api/status")[1])
+
+
+def test_nothing_is_wrong_at_first(fed: Provoked) -> None:
+    assert fed.places.readiness() == (True, set())
+    assert not any(fed.places.seen().values())
+
+
+def test_a_signal_that_is_too_low_is_seen_everywhere(fed: Provoked) -> None:
+    fed.comes_and_goes(hear(fed, FAINT), hear(fed, MURMUR), low_level=2.0)
+
+
+def test_an_input_that_brings_nothing_is_seen_everywhere(fed: Provoked) -> None:
+    fed.comes_and_goes(hear(fed, None), hear(fed, MURMUR), no_frames=1.0)
+
+
+def test_clipping_heat_a_disk_nearly_full_and_refused_options_are_all_seen_everywhere(fed: Provoked) -> None:
+    clip, murmur = hear(fed, CLIPPED), hear(fed, MURMUR)
+
+    def provoke() -> None:
+        clip()
+        fed.heat(95)
+        fed.change(health__disk_free_mb=10**9, whisper__language="de")
+
+    def mend() -> None:
+        murmur()
+        fed.heat(60)
+        fed.change(health__disk_free_mb=0, whisper__language="en")
+
+    fed.comes_and_goes(provoke, mend, clipping=0.0, thermal=0.0, disk_nearly_full=0.0, options_refused=0.0)
+
+
+def test_a_muted_daemon_says_so_everywhere_and_is_ready_all_the_same(fed: Provoked) -> None:
+    fed.process.send_signal(signal.SIGUSR1)
+    fed.comes(time.monotonic(), muted=0.0)
+    assert fed.places.readiness() == (True, {"muted"})
+    fed.process.send_signal(signal.SIGUSR2)
+    fed.goes(time.monotonic(), muted=0.0)
+
+
+def test_a_database_that_others_hold_is_seen_everywhere_and_no_checkpoint_is_lost(fed: Provoked) -> None:
+    path = fed.state / FILE_NAME
+    before = len(path.read_text().splitlines())
     with closing(sqlite3.connect(database_path(fed.state), isolation_level=None)) as other:
-        before = len((fed.state / "checkpoints.jsonl").read_text().splitlines())
-        other.execute("BEGIN EXCLUSIVE")
-        fed.await_(lambda: "checkpoint_late" in fed.get("/readyz")[1])
-        other.execute("ROLLBACK")
-    fed.await_(lambda: not any(fed.seen("checkpoint_late").values()))
-    lines = [json.loads(line) for line in (fed.state / "checkpoints.jsonl").read_text().splitlines()]
-    assert len(lines) >= before + 5
+
+        def hold() -> None:
+            other.execute("BEGIN EXCLUSIVE")
+            fed.change()  # the store is to note that settings were read again
+
+        fed.comes_and_goes(
+            hold,
+            lambda: other.execute("ROLLBACK"),
+            store_trouble=0.0,
+            checkpoint_late=CHECKPOINT_LATE_SECONDS,
+        )
+    lines = [json.loads(line) for line in path.read_text().splitlines()][before:]
     gaps = np.diff([line["monotonic_seconds"] for line in lines])
     assert max(abs(gaps - 1.0)) < 0.5
     assert sum(line["missed"] for line in lines) == 0
+
+
+def test_a_database_that_is_moved_away_and_put_back_is_seen_everywhere(fed: Provoked) -> None:
+    path = database_path(fed.state)
+    away = path.with_name("elsewhere")
+    fed.comes_and_goes(lambda: path.rename(away), lambda: away.rename(path), database_lost=0.0)
+
+
+def test_a_process_without_descriptors_says_so_everywhere(fed: Provoked) -> None:
+    pid = fed.process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    fed.comes_and_goes(
+        lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free_descriptor(pid), before[1])),
+        lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE, before),
+        descriptors_exhausted=0.0,
+    )
+
+
+def test_a_listener_that_hangs_is_seen_everywhere(fed: Provoked) -> None:
+    with frozen(fed, "listener"):
+        fed.comes(time.monotonic(), listener_late=1.0, thread_silent=4.0)
+    fed.goes(time.monotonic(), listener_late=0.0, thread_silent=0.0)
+
+
+def test_an_engine_that_does_not_come_back_in_time_is_seen_everywhere(fed: Provoked) -> None:
+    fed.fault.write_text("wait")
+    say(fed, 3)
+    fed.await_(lambda: status(fed)["waiting"] > 0, 30)
+    decode_began = time.monotonic()
+    fed.await_(lambda: min(status(fed)["backlog_seconds"], status(fed)["oldest_waiting_seconds"]) >= 2, 30)
+    fed.comes(time.monotonic(), backlog=0.0)
+    fed.comes(decode_began, decode_late=DECODE_SECONDS / 2)
+    fed.fault.unlink()
+    fed.goes(time.monotonic(), backlog=0.0, decode_late=0.0)
+
+
+def test_decodes_that_fail_one_after_the_other_are_seen_everywhere_until_one_succeeds(fed: Provoked) -> None:
+    fed.fault.write_text("raise")
+    say(fed, 1)
+    fed.await_(lambda: status(fed)["counters"]["decode_errors"] >= 2, 30)
+    fed.comes(time.monotonic(), decode_failures=0.0)
+    fed.fault.unlink()
+    done = status(fed)["done"]
+    say(fed, 1)
+    fed.await_(lambda: status(fed)["done"] > done, 30)
+    fed.goes(time.monotonic(), decode_failures=0.0)

@@ -17,7 +17,7 @@ from voicebridge.web.app import Application, build
 from voicebridge.web.counters import Counters
 from voicebridge.web.server import Server
 
-TOKEN = "a-long-token"
+TOKEN = "a-token-for-the-tests"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 WRITES = {**BEARER, "Content-Type": "application/json"}
 SECONDS = 30.0

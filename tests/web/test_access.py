@@ -53,7 +53,16 @@ def test_what_is_no_address_is_a_mistake_in_the_settings(bind: str) -> None:
 def test_an_address_that_others_can_reach_needs_a_token(bind: str) -> None:
     with pytest.raises(SettingsError, match="other machines"):
         access(bind=bind)
-    assert access(bind=bind, token="secret").token == b"secret"
+    assert access(bind=bind, token="0123456789abcdef").token == b"0123456789abcdef"
+
+
+def test_a_token_that_others_could_guess_is_not_enough_for_them(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("0123456789abcde\n")
+    for settings in ({"token": "x"}, {"token_file": tmp_path / "token"}):
+        with pytest.raises(SettingsError, match="fewer than 16 characters") as caught:
+            access(bind="0.0.0.0:8090", **settings)
+        assert "openssl" in caught.value.advice
+        assert access(bind="127.0.0.1:8090", **settings).token
 
 
 def test_loopback_and_a_unix_socket_need_no_token() -> None:
@@ -95,7 +104,7 @@ def test_a_token_is_shown_nowhere() -> None:
 
 
 def test_names_are_those_of_loopback_the_address_and_the_settings() -> None:
-    wanted = access(bind="[fd00::1]:80", token="t", allowed_hosts="box.local  Kitchen")
+    wanted = access(bind="[fd00::1]:80", token="0123456789abcdef", allowed_hosts="box.local  Kitchen")
     assert wanted.hosts == {"localhost", "127.0.0.1", "[::1]", "[fd00::1]", "box.local", "kitchen"}
 
 

@@ -9,7 +9,7 @@ from tests.fakes.window import WAV, FakeDaemon, reason, utterance
 from tests.web.serving import WRITES, Served, served
 from voicebridge.domain.errors import ControlError, StoreBusyError
 from voicebridge.domain.window import UtteranceQuery
-from voicebridge.web.api import MAX_TIMELINE_SECONDS
+from voicebridge.web.api import MAX_TIMELINE_SECONDS, MAX_WHOLE_CHECKPOINTS
 from voicebridge.web.problems import encoded, encoded_lists
 from voicebridge.web.recent import Recent
 
@@ -143,10 +143,53 @@ def test_checkpoints_are_of_the_last_day_unless_told_otherwise(server: Served) -
     before = time.time()
     told = server.ask("/api/checkpoints").json
     assert told["checkpoints"] == [{"at": 5.0, "ratio": None}]
+    assert told["total"] == 1
     assert before - 86_400 <= told["since"] <= told["until"] - 86_400 + 1
     server.ask("/api/checkpoints?until=100")
     server.ask("/api/checkpoints?since=5&until=6&limit=1")
     assert server.daemon.store.periods[1:] == [(0.0, 100.0), (5.0, 6.0)]
+
+
+def test_the_status_says_whether_anything_may_be_changed_here(server: Served) -> None:
+    assert server.ask("/api/status").json["may_change"] is True
+    with served(token="") as without:
+        assert without.ask("/api/status").json["may_change"] is False
+
+
+def test_some_fields_of_checkpoints_may_be_asked_for_and_only_newer_ones(server: Served) -> None:
+    server.ask("/api/checkpoints?since=5&until=60&after=7.5&limit=2000&fields=state,memory.rss_bytes,state")
+    assert server.daemon.store.fields == [(2000, ("state", "memory.rss_bytes"))]
+    ((since, until),) = server.daemon.store.periods
+    assert (since > 7.5, since == pytest.approx(7.5), until) == (True, True, 60.0)
+    server.ask("/api/checkpoints?since=9&until=60&after=7.5")
+    assert server.daemon.store.periods[1] == (9.0, 60.0)
+
+
+def test_of_whole_checkpoints_fewer_come(server: Served) -> None:
+    server.ask("/api/checkpoints?limit=2000")
+    assert server.daemon.store.fields == [(MAX_WHOLE_CHECKPOINTS, ())]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "fields=",
+        "fields=a,,b",
+        "fields=a..b",
+        "fields=$",
+        'fields=a"b',
+        "fields=a.b.c.d.e",
+        "fields=" + "x" * 41,
+        "fields=" + ",".join(f"x{number}" for number in range(33)),
+        "after=-1",
+        "after=now",
+    ],
+)
+def test_fields_and_times_that_cannot_be_are_refused(server: Served, query: str) -> None:
+    answer = server.ask(f"/api/checkpoints?{query}")
+    assert answer.status == 400
+    assert query.partition("=")[0] in answer.json["detail"]
+    assert server.daemon.store.fields == []
 
 
 def test_a_timeline_is_of_a_month_at_most(server: Served) -> None:
@@ -214,6 +257,33 @@ def test_while_the_store_is_stuck_the_rest_answers_and_those_who_wait_are_bounde
         for one in crowd:
             one.join()
         assert sorted(answers) == [200] * 32 + [503] * 8
+
+
+def test_no_thread_is_begun_to_say_what_is_wrong() -> None:
+    daemon = FakeDaemon()
+    with served(daemon) as server:
+        before = {thread.ident for thread in threading.enumerate()}
+        daemon.store.error = RuntimeError("of ours")
+        for path in ("/nothing", "/api/utterances?limit=0", "/api/utterances"):
+            assert server.ask(path).status >= 400
+        new = [thread.name for thread in threading.enumerate() if thread.ident not in before]
+        assert set(new) <= {"http-read"}
+
+
+def test_mute_does_not_wait_for_a_store_that_is_stuck() -> None:
+    daemon = FakeDaemon()
+    daemon.store.gate = threading.Event()
+    with served(daemon) as server:
+        crowd = [server.connect() for _ in range(40)]
+        for one in crowd:
+            one.sendall(b"GET /api/utterances HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        while server.counters.busy < 8:
+            server.ask("/healthz")
+        answer = server.ask("/api/mute", "POST", WRITES, b'{"muted": true}')
+        assert (answer.status, daemon.levers.pulled) == (200, [(True, "HTTP from 127.0.0.1")])
+        daemon.store.gate.set()
+        for one in crowd:
+            one.close()
 
 
 def test_a_stop_does_not_wait_for_a_store_that_is_stuck(caplog: pytest.LogCaptureFixture) -> None:

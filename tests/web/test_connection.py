@@ -1,13 +1,27 @@
+import asyncio
 import json
 import socket
 from http import HTTPStatus
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
 from tests.fakes.window import FakeDaemon
 from tests.web.serving import SECONDS, WRITES, Served, everything_from, served
-from voicebridge.web.connection import ASK_SECONDS, LINGER_SECONDS, MAX_HEADER_BYTES, TAKE_SECONDS
-from voicebridge.web.server import MAX_HELD_BYTES
+from voicebridge.web.address import address_of, bound, listen
+from voicebridge.web.connection import (
+    ASK_SECONDS,
+    LINGER_SECONDS,
+    MAX_HEADER_BYTES,
+    MAX_HELD_BYTES,
+    MAX_LINGERING_EACH,
+    TAKE_SECONDS,
+    Bounds,
+    Connection,
+)
+from voicebridge.web.counters import Counters
+from voicebridge.web.crowd import Crowd, share_of
 
 ASKED = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 
@@ -151,16 +165,45 @@ def test_more_connections_than_allowed_are_told_so() -> None:
         assert _answers_again(server)
 
 
-def _answers_again(server: Served) -> bool:
+def _answers_again(server: Served, status: int = 200) -> bool:
     """Ask until it is answered; the server may need a moment to see that connections are closed."""
-    return any(_healthy(server) for _ in range(1000))
+    return any(_answers(server, status) for _ in range(1000))
 
 
-def _healthy(server: Served) -> bool:
+def _answers(server: Served, status: int) -> bool:
     try:
-        return server.ask("/healthz").status == 200
+        return server.ask("/healthz").status == status
     except OSError:
         return False
+
+
+def test_one_address_has_a_share_of_the_connections_where_others_can_connect() -> None:
+    with served(bind="0.0.0.0:0", max_connections=64) as server:
+        held = [server.connect() for _ in range(16)]
+        for connection in held:
+            assert status_of(answered(connection, ASKED + b"\r\n")) == HTTPStatus.UNAUTHORIZED
+        late = [server.connect() for _ in range(40)]
+        said = [status_of(everything_from(connection)) for connection in late]
+        assert said[0] == HTTPStatus.SERVICE_UNAVAILABLE
+        assert said.count(0) >= 40 - MAX_LINGERING_EACH
+        assert server.counters.turned_away == 40
+        for connection in [*held, *late]:
+            connection.close()
+        assert _answers_again(server, HTTPStatus.UNAUTHORIZED)
+
+
+def test_whoever_leaves_makes_room_and_is_forgotten() -> None:
+    crowd = Crowd(256, shared=True)
+    assert [crowd.enter("192.0.2.1") for _ in range(3)] == [1, 2, 3]
+    assert (crowd.share, crowd.enter("192.0.2.2"), crowd.addresses) == (64, 1, 2)
+    for _ in range(3):
+        crowd.leave("192.0.2.1")
+    assert crowd.addresses == 1
+
+
+@pytest.mark.parametrize(("most", "share"), [(256, 64), (64, 16), (32, 16), (16, 8), (4, 2), (1, 1)])
+def test_a_share_is_a_quarter_or_what_a_browser_needs(most: int, share: int) -> None:
+    assert share_of(most) == share
 
 
 def test_whoever_was_turned_away_and_stays_is_cut_off() -> None:
@@ -194,7 +237,7 @@ def test_of_a_crowd_the_rest_is_closed_without_a_word() -> None:
 
 def test_a_reader_that_takes_nothing_of_a_long_answer_is_cut_off() -> None:
     daemon = FakeDaemon()
-    daemon.store.sound[1] = bytes(20_000_000)
+    daemon.store.sound[1] = bytes(MAX_HELD_BYTES - 1_000_000)
     with served(daemon) as server:
         with socket.socket() as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -207,7 +250,7 @@ def test_a_reader_that_takes_nothing_of_a_long_answer_is_cut_off() -> None:
                 server.now[0] += TAKE_SECONDS / 2
                 server.ask("/healthz")
             got = everything_from(connection)
-        assert len(got) < 20_000_000
+        assert len(got) < MAX_HELD_BYTES - 1_000_000
 
 
 def test_answers_that_nobody_takes_are_bounded_together() -> None:
@@ -222,6 +265,47 @@ def test_answers_that_nobody_takes_are_bounded_together() -> None:
             server.ask("/healthz")
         for connection in crowd:
             connection.close()
+
+
+async def _written_to_crowd(readers: int, size: int) -> tuple[int, int]:
+    """Write so much to each of those that do not read, while nobody looks; return what is held and how many went."""
+
+    async def answers_nothing(_scope: object, _receive: object, _send: object) -> None:
+        pass
+
+    counters = Counters()
+    config = uvicorn.Config(answers_nothing, http="h11", lifespan="off", log_config=None, ws="none")
+    config.load()
+    state = ServerState()
+    bounds = Bounds(256, Crowd(256, shared=False), counters, lambda: 0.0)
+    made: list[Connection] = []
+
+    def connection() -> Connection:
+        made.append(Connection(config, state, {}, bounds=bounds))
+        return made[-1]
+
+    loop = asyncio.get_running_loop()
+    listener = listen(address_of("127.0.0.1:0"))
+    bound(listener)
+    async with await loop.create_server(connection, sock=listener):
+        crowd = [socket.create_connection(listener.getsockname(), SECONDS) for _ in range(readers)]
+        while sum(one.transport is not None for one in made) < readers:
+            await asyncio.sleep(0)
+        for one in made:
+            one.transport.write(bytes(size))
+        held = sum(one.held_bytes for one in made)
+        for one in made:
+            one.transport.abort()
+        await asyncio.sleep(0)
+        for client in crowd:
+            client.close()
+    return held, counters.not_reading
+
+
+def test_no_more_is_held_for_them_not_even_until_the_next_look() -> None:
+    held, dropped = asyncio.run(_written_to_crowd(20, MAX_HELD_BYTES // 2))
+    assert held <= MAX_HELD_BYTES
+    assert dropped >= 17
 
 
 def test_a_reader_that_takes_its_time_gets_everything() -> None:

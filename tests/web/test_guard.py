@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from tests.fakes.window import FakeDaemon
@@ -13,7 +14,7 @@ from voicebridge.web.access import access_of
 from voicebridge.web.app import build
 from voicebridge.web.counters import Counters
 from voicebridge.web.guard import HEADERS, name_of
-from voicebridge.web.rate import Bucket
+from voicebridge.web.rate import MAX_ADDRESSES, Bucket, Rates
 
 MUTE = b'{"muted": true}'
 
@@ -114,7 +115,7 @@ def test_api_answers_are_kept_nowhere(server: Served) -> None:
         {"Authorization": "Bearer wrong"},
         {"Authorization": f"Bearer {TOKEN}x"},
         {"Authorization": TOKEN},
-        {"Authorization": "Basic OmEtbG9uZy10b2tlbg=="},  # right, but a browser would send it by itself
+        {"Authorization": "Basic OmEtdG9rZW4tZm9yLXRoZS10ZXN0cw=="},  # right, but a browser would send it by itself
     ],
 )
 def test_a_write_needs_the_token(server: Served, headers: dict[str, str]) -> None:
@@ -200,6 +201,36 @@ def test_a_bucket_lets_its_rate_through_and_as_many_at_once() -> None:
     assert sum(bucket.take() for _ in range(50)) == 2
     now[0] = 1000.0
     assert sum(bucket.take() for _ in range(50)) == 10
+
+
+def test_an_address_has_its_share_where_others_can_ask() -> None:
+    rates = Rates(40, shared=True, clock=lambda: 0.0)
+    assert [sum(rates.take_share(address) for _ in range(50)) for address in ("192.0.2.1", "192.0.2.2")] == [16, 16]
+    alone = Rates(40, shared=False, clock=lambda: 0.0)
+    assert sum(alone.take_share("127.0.0.1") for _ in range(50)) == 50
+
+
+def test_of_addresses_only_so_many_are_remembered() -> None:
+    rates = Rates(4, shared=True, clock=lambda: 0.0)
+    assert [rates.take_share("192.0.2.1") for _ in range(3)] == [True, True, False]
+    for number in range(MAX_ADDRESSES - 1):
+        rates.take_share(f"192.0.2.2-{number}")
+    assert not rates.take_share("192.0.2.1")
+    for number in range(MAX_ADDRESSES):
+        rates.take_share(f"192.0.2.3-{number}")
+    assert rates.take_share("192.0.2.1")  # forgotten
+
+
+def test_whoever_has_no_token_keeps_nobody_out_who_has_one() -> None:
+    wanted = HttpSettings(bind="192.0.2.7:80", token=SecretStr(TOKEN), requests_per_second=4)
+    application = build(FakeDaemon().window, access_of(wanted), wanted, Counters())
+
+    def seen_from(address: str) -> TestClient:
+        return TestClient(application.asgi, base_url="http://192.0.2.7", client=(address, 1))
+
+    flood = [seen_from(f"192.0.2.{number % 20 + 20}").get("/healthz").status_code for number in range(100)]
+    assert set(flood) == {401, 429}
+    assert seen_from("192.0.2.99").get("/healthz", headers=BEARER).status_code == 200
 
 
 @given(st.text(max_size=40))

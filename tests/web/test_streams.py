@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import logging
 import socket
 from typing import Any
@@ -9,7 +10,9 @@ from tests.fakes.window import FakeDaemon, reason, utterance
 from tests.web.serving import SECONDS, EventReader, everything_from, served
 from voicebridge.domain.errors import StoreBusyError
 from voicebridge.web.connection import TAKE_SECONDS
-from voicebridge.web.streams import BEAT, PAGE, QUEUE_FRAMES, RESUME_EVENTS, Stream, frame_of
+from voicebridge.web.counters import Counters
+from voicebridge.web.reads import Reads
+from voicebridge.web.streams import BEAT, PAGE, QUEUE_FRAMES, RESUME_EVENTS, Stream, Streams, frame_of
 
 
 def ids(reader: EventReader, count: int) -> list[int]:
@@ -251,6 +254,93 @@ def test_a_fault_of_ours_ends_the_streams_and_the_next_ones_work(caplog: pytest.
             assert reader.next("level")["data"]["level"] == 123
         assert server.counters.failures == 1
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+def test_after_a_fault_new_streams_work_while_an_ended_one_is_still_held(caplog: pytest.LogCaptureFixture) -> None:
+    async def look() -> tuple[bytes, bytes]:
+        daemon, counters = FakeDaemon(), Counters()
+        streams = Streams(daemon.window, Reads(counters), counters, most=10)
+        held = streams.open(frozenset())
+        good: Any = daemon.status.newest_level
+        daemon.status.newest_level = None  # type: ignore[assignment]
+        await asyncio.wait_for(held.changed.wait(), SECONDS)
+        while not held.ended:
+            await asyncio.sleep(0)
+        daemon.status.newest_level = good
+        # Nobody closes the first one: its reader is blocked.
+        late = streams.open(frozenset())
+        await asyncio.wait_for(late.changed.wait(), SECONDS)
+        level = late.take()
+        daemon.feed.settle(1)
+        await asyncio.wait_for(late.changed.wait(), SECONDS)
+        settled = late.take()
+        streams.close(held)
+        streams.close(late)
+        return level, settled
+
+    level, settled = asyncio.run(look())
+    assert level.startswith(b"event: level\n")
+    assert settled.startswith(b"id: 1\nevent: utterance\n")
+    assert len(caplog.records) == 1
+
+
+def test_without_descriptors_the_streams_go_on_and_it_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    daemon = FakeDaemon()
+    daemon.status.error = OSError(errno.EMFILE, "Too many open files")
+    with served(daemon) as server, EventReader(server, "/api/events?types=utterance,level,state") as reader:
+        server.daemon.feed.settle(1)
+        assert reader.next("utterance")["id"] == "1"
+        server.daemon.feed.announce({"type": "state", "before": "hearing"})
+        server.daemon.feed.settle(2)
+        assert reader.next("utterance")["id"] == "2"
+        daemon.status.error = None
+        assert reader.next("level")["data"]["level"] == 123
+        assert server.counters.failures == 1
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+def test_an_id_of_a_database_that_was_lost_begins_with_the_new_one() -> None:
+    with served() as server:
+        server.daemon.feed.settle(1, 2, 3)
+        with EventReader(server, **{"Last-Event-ID": "900"}) as reader:
+            assert ids(reader, 3) == [1, 2, 3]
+            server.daemon.feed.settle(4)
+            assert ids(reader, 1) == [4]
+
+
+def test_an_id_that_the_store_gave_before_the_feed_did_is_no_other_database() -> None:
+    with served() as server, EventReader(server) as first:
+        assert first.next("state")["id"] == "0"
+        server.daemon.store.held += [utterance(1), utterance(2)]  # committed, and not told yet
+        with EventReader(server, **{"Last-Event-ID": "2"}) as reader:
+            reader.next("state")
+            server.daemon.feed.settle(3)
+            assert ids(reader, 1) == [3]
+
+
+def test_an_id_is_taken_as_it_is_while_the_store_cannot_say_how_far_it_is() -> None:
+    async def ask(*, known: bool) -> int:
+        daemon = FakeDaemon()
+        streams = Streams(daemon.window, Reads(Counters()), Counters(), most=10)
+        if known:
+            assert await streams._position() == 0
+        daemon.store.error = StoreBusyError("Locked.")
+        return await streams._resumable(9)
+
+    assert asyncio.run(ask(known=False)) == 9
+    assert asyncio.run(ask(known=True)) == 9
+
+
+def test_numbers_that_begin_again_are_told_to_those_who_were_there_before() -> None:
+    with served() as server:
+        server.daemon.feed.settle(*range(1, 60))
+        with EventReader(server, **{"Last-Event-ID": "20"}) as reader:
+            assert ids(reader, 39)[-1] == 59
+            server.daemon.feed.settle(60)
+            assert ids(reader, 1) == [60]
+            server.daemon.store.held.clear()
+            server.daemon.feed.settle(1, 2)
+            assert ids(reader, 2) == [1, 2]
 
 
 def test_a_stop_does_not_wait_for_a_reader_that_does_not_read(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,7 @@
 import os
 import select
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
 from voicebridge.audio.delivery import Delivery
@@ -16,6 +17,7 @@ from voicebridge.domain.units import samples_to_seconds
 
 __all__ = ["PcmFormat", "StdinSource"]
 
+NAME = "standard input"
 _READ_BYTES = 1 << 16
 """Most that one read takes: what a Linux pipe holds. A live pipe gives what it has, at once."""
 _LOOK_MS = 250
@@ -40,7 +42,7 @@ class StdinSource:
     @property
     def info(self) -> SourceInfo:
         """What it is."""
-        return SourceInfo("stdin", "standard input", self._paced)
+        return SourceInfo("stdin", NAME, self._paced)
 
     @property
     def position_seconds(self) -> float:
@@ -62,7 +64,7 @@ class StdinSource:
 
     def report(self) -> CaptureReport:
         """Return how the delivery is."""
-        return self._delivery.report()
+        return replace(self._delivery.report(), source=NAME)
 
     def _usable_fd(self) -> int:
         try:

@@ -4,6 +4,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,7 @@ class FileSource:
 
     def report(self) -> CaptureReport:
         """Return how the delivery is."""
-        return self._delivery.report()
+        return replace(self._delivery.report(), source=self._path.name)
 
     def _blocks(self, container: "InputContainer", stream: "AudioStream") -> Iterator[Samples]:
         promised = _promised_seconds(self._path, container, stream)

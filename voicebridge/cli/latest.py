@@ -13,6 +13,7 @@ from voicebridge.domain.utterance import Status
 from voicebridge.settings import paths
 
 BUSY_MS = 500
+BYTES_PER_GB = 1_000_000_000
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
@@ -56,11 +57,52 @@ def checkpoint_line(state: Path) -> list[str]:
     found = last_checkpoint(state)
     if found is None:
         return []
-    age = span_of(max(0.0, time.time() - found["at"]))
-    reasons = " ".join(printable(reason["sentence"]) for reason in found["reasons"])
-    told = f"{found['state']}{': ' + reasons if reasons else ''}"
-    waiting = f"{found['backlog_seconds']:.0f} s of audio waited"
-    return [f"last checkpoint, {age} ago: {told}; {waiting}, {found['memory']['rss_bytes'] / 1e6:.0f} MB"]
+    reasons = " ".join(printable(reason["sentence"]) for reason in found["reasons"]).rstrip(".")
+    told = [f"{found['state']}{': ' + reasons if reasons else ''}"]
+    if found["backlog_seconds"] >= 1:
+        told.append(f"{span_of(found['backlog_seconds'])} of audio waited")
+    told.append(f"{size_of(found['memory']['rss_bytes'])} of memory")
+    return [f"last checkpoint, {_ago(found['at'])}: {'; '.join(told)}"]
+
+
+def last_session(state: Path) -> dict[str, Any] | None:
+    """Return the newest session of a state directory in which no daemon runs; None without one that can be read."""
+    from voicebridge.store.database import open_database
+    from voicebridge.store.sessions import CRASHED, newest_session
+
+    try:
+        with open_database(paths.database_path(state), BUSY_MS, read_only=True) as db:
+            found = newest_session(db)
+    except StoreError:
+        return None
+    if found is None:
+        return None
+    session_id, ending, ended_at = found
+    return {"id": session_id, "ending": ending or CRASHED, "ended_at": ended_at}
+
+
+def session_line(state: Path) -> list[str]:
+    """Return how the last session ended; nothing without one."""
+    found = last_session(state)
+    if found is None:
+        return []
+    ending, when = str(found["ending"]), found["ended_at"]
+    if ending == "crashed":
+        how = "did not end in order: it was killed, crashed, or lost its power"
+    elif ending == "clean":
+        how = "ended in order"
+    else:
+        how = f"ended with an {printable(ending)}".rstrip(".")
+    return [f"last session, {found['id']}, {how}{'' if when is None else ', ' + _ago(when)}"]
+
+
+def _ago(at: float) -> str:
+    return f"{span_of(max(0.0, time.time() - at))} ago"
+
+
+def size_of(size_bytes: float) -> str:
+    """Return a size in words, in decimal units as the settings have them."""
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= BYTES_PER_GB else f"{size_bytes / 1e6:.0f} MB"
 
 
 def span_of(seconds: float) -> str:

@@ -13,7 +13,16 @@ import click
 
 from voicebridge.cli.asking import service_instead
 from voicebridge.cli.invocation import Invocation
-from voicebridge.cli.latest import checkpoint_line, last_checkpoint, last_words_in, last_words_told, span_of
+from voicebridge.cli.latest import (
+    checkpoint_line,
+    last_checkpoint,
+    last_session,
+    last_words_in,
+    last_words_told,
+    session_line,
+    size_of,
+    span_of,
+)
 from voicebridge.cli.service_state import for_reading
 from voicebridge.daemon.control_client import Client
 from voicebridge.domain.errors import ControlError, ExitCode
@@ -26,6 +35,13 @@ ASK_SECONDS = 1.0
 """How long the control thread has to answer before what was written last is shown."""
 WATCH_SECONDS = 2.0
 FULL_SCALE = 32768
+CODES = {
+    "degraded": ExitCode.DEGRADED,
+    "deaf": ExitCode.DEAF,
+    "starting": ExitCode.STARTING,
+    "stopping": ExitCode.STOPPING,
+    "stale": ExitCode.STALE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +64,40 @@ class Seen:
 def command(invocation: Invocation, as_json: bool, watch: bool) -> int:
     """Show how the daemon is: yours, or else the system's service.
 
-    When it does not answer, its last checkpoint is shown, with its age.
+    When it does not answer, its last checkpoint is shown, with its age; when it does not run, how it ended, too.
 
-    Exit status: 0 it hears, 1 something is wrong, 3 it does not run, 77 this user may not ask it.
+    Exit status: 0 it hears and all is well, 3 it does not run, 10 degraded, 11 deaf, 12 starting, 13 stopping, 14 what
+    it said last is old, 77 this user may not ask it.
     """
     if watch:
-        return keep_showing(lambda: _show(invocation, as_json), as_json)
-    return _show(invocation, as_json)
+        return keep_showing(lambda: _found(invocation, as_json), as_json)
+    code, told = _found(invocation, as_json)
+    click.echo(told)
+    return code
 
 
-def keep_showing(show: Callable[[], ExitCode], plain: bool, pause: Callable[[float], None] = time.sleep) -> ExitCode:
-    """Show it again and again, on one screen where there is one, until Ctrl-C; return what was shown last."""
+def keep_showing(
+    look: Callable[[], tuple[ExitCode, str]], plain: bool, pause: Callable[[float], None] = time.sleep
+) -> ExitCode:
+    """Show it again and again, on one screen where there is one, until Ctrl-C; return what was shown last.
+
+    ``look`` returns the exit status and the text. The screen is cleared only then, so that it is never empty.
+    """
     code = ExitCode.OK
     screen = sys.stdout.isatty() and not plain
     try:
         while True:
+            code, told = look()
             if screen:
                 click.clear()
-            code = show()
+            click.echo(told)
             sys.stdout.flush()
             pause(WATCH_SECONDS)
     except KeyboardInterrupt:
         return code
 
 
-def _show(invocation: Invocation, as_json: bool) -> ExitCode:
+def _found(invocation: Invocation, as_json: bool) -> tuple[ExitCode, str]:
     seen = _look(invocation)
     status = seen.status
     if status is not None and time.time() - status["written_at"] > STALE_SECONDS:
@@ -83,10 +108,10 @@ def _show(invocation: Invocation, as_json: bool) -> ExitCode:
         found = {"running": running, "service": seen.service, "state_dir": str(seen.state), "status": status}
         if status is None:
             found["checkpoint"] = last_checkpoint(seen.state)
-        click.echo(json.dumps(found))
-    else:
-        click.echo("\n".join(_lines(seen)))
-    return _exit_code(seen)
+        if not running:
+            found["session"] = last_session(seen.state)
+        return _exit_code(seen), json.dumps(found)
+    return _exit_code(seen), "\n".join(_lines(seen))
 
 
 def _look(invocation: Invocation) -> Seen:
@@ -143,14 +168,17 @@ def _written(pid: int, state: Path) -> dict[str, Any] | None:
 def _exit_code(seen: Seen) -> ExitCode:
     if seen.running is None:
         return ExitCode.NOT_RUNNING
-    status = seen.status
-    well = status is not None and status["state"] == "hearing" and not status["trouble"]
-    return ExitCode.OK if well else ExitCode.FAILURE
+    if seen.status is None:
+        return ExitCode.STARTING
+    state = seen.status["state"]
+    if state == "hearing":  # a file that is not heard any more can still have trouble, in what is stored of it
+        return ExitCode.DEGRADED if seen.status["trouble"] else ExitCode.OK
+    return CODES.get(state, ExitCode.FAILURE)
 
 
 def _lines(seen: Seen) -> list[str]:
     if seen.running is None:
-        return [f"not running (state directory {seen.state})", *checkpoint_line(seen.state)]
+        return [f"not running (state directory {seen.state})", *session_line(seen.state), *checkpoint_line(seen.state)]
     status = seen.status
     if status is None:
         told = f"starting: {seen.running} holds {seen.state} and has not said yet how it is"
@@ -161,9 +189,9 @@ def _lines(seen: Seen) -> list[str]:
         f"{'process':>10}  {seen.running}",
         f"{'source':>10}  {_source(status)}",
         f"{'engine':>10}  {status['engine']} ({printable(status['model'])}), {status['engine_state']}",
-        f"{'heard':>10}  {status['heard_seconds'] / 3600:.2f} h, {status['speech_seconds'] / 60:.1f} min of speech",
+        f"{'heard':>10}  {span_of(status['heard_seconds'])}, {span_of(status['speech_seconds'])} of speech",
         f"{'text':>10}  {status['done']} done, {status['rejected']} rejected, {status['failed']} failed",
-        f"{'waiting':>10}  {status['waiting']} utterances, {status['backlog_seconds']:.0f} s of audio",
+        f"{'waiting':>10}  {_counted(status['waiting'], 'utterance')}, {span_of(status['backlog_seconds'])} of audio",
         f"{'gaps':>10}  {status['gaps']}, {status['gap_seconds']:.1f} s lost",
         *_measured(status),
         *([f"{'last words':>10}  {seen.words}"] if seen.words else []),
@@ -174,25 +202,35 @@ def _lines(seen: Seen) -> list[str]:
 
 def _measured(status: dict[str, Any]) -> list[str]:
     """Return delays, memory, disk and uptime."""
-    delay, free, uss = status["delay_ms"], status["disk_free_bytes"], status["uss_bytes"]
-    lines = [f"{'uptime':>10}  {span_of(status['uptime_seconds'])}"]
-    if delay["count"]:
-        waiting = f", {delay['still_waiting']} of {delay['count']} still waiting" if delay["still_waiting"] else ""
-        figures = (
-            f"median {delay['p50'] / 1000:.2f} s, p95 {delay['p95'] / 1000:.2f} s, max {delay['max'] / 1000:.2f} s"
-        )
-        lines.append(f"{'delay':>10}  {figures}{waiting}")
-    own = "" if uss is None else f", {uss / 1e6:.0f} MB of it its own"
-    lines.append(f"{'memory':>10}  {status['rss_bytes'] / 1e6:.0f} MB{own}")
+    free, uss = status["disk_free_bytes"], status["uss_bytes"]
+    lines = [f"{'uptime':>10}  {span_of(status['uptime_seconds'])}", *_delay(status)]
+    # They are measured at different moments, and its own part cannot be the larger one.
+    own = "" if uss is None else f", {size_of(min(uss, status['rss_bytes']))} of it its own"
+    lines.append(f"{'memory':>10}  {size_of(status['rss_bytes'])}{own}")
     if free is not None:
-        lines.append(f"{'disk':>10}  {free / 1e9:.1f} GB free")
+        lines.append(f"{'disk':>10}  {size_of(free)} free")
     return lines
+
+
+def _delay(status: dict[str, Any]) -> list[str]:
+    """Return the delays of the last hour, or of the session when nothing was settled in that hour."""
+    lately, session = status.get("delay_hour_ms", {"count": 0}), status["delay_ms"]
+    delay, when = (lately, "in the last hour") if lately["count"] else (session, "since it started, none for an hour")
+    if not delay["count"]:
+        return []
+    waiting = f", {delay['still_waiting']} of {delay['count']} still waiting" if delay["still_waiting"] else ""
+    figures = f"median {delay['p50'] / 1000:.2f} s, p95 {delay['p95'] / 1000:.2f} s, max {delay['max'] / 1000:.2f} s"
+    return [f"{'delay':>10}  {figures} {when}{waiting}"]
 
 
 def _state(status: dict[str, Any]) -> str:
     deaf_seconds = status["deaf_seconds"]
     muted = ", muted" if status["muted"] else ""
-    return f"{status['state']} for {deaf_seconds:.0f} s{muted}" if deaf_seconds else f"{status['state']}{muted}"
+    return f"{status['state']} for {span_of(deaf_seconds)}{muted}" if deaf_seconds else f"{status['state']}{muted}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _reasons(status: dict[str, Any]) -> list[str]:
@@ -212,7 +250,8 @@ def _source(status: dict[str, Any]) -> str:
     wanted, capture = printable(status["source"]), status["capture"]
     heard = printable(capture["source"])
     moved = f" (moved there by the sound server; wanted: {wanted})" if capture["moved"] else ""
-    return f"{heard or wanted}{moved}, level {_dbfs(status['level'])}"
+    level = "nothing arrives" if status["state"] == "deaf" else f"level {_dbfs(status['level'])}"
+    return f"{heard or wanted}{moved}, {level}"
 
 
 def _dbfs(level: float) -> str:

@@ -127,7 +127,7 @@ class Reading:
             watchdog=record.Watchdog(status.watchdog.pings, status.watchdog.withheld),
             cpu=self._cpu(after),
             memory=self._memory(status),
-            open_files=self._process.num_fds(),
+            open_files=self._process.num_fds() - 1,  # but that of the listing
             threads=len(after.cpu_by_thread or ()),
             gc=_collections(),
             disk=record.Disk(machine.disk_free, machine.database, machine.wal),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from voicebridge.daemon.checkpoint_reading import Reading
 from voicebridge.daemon.messages import CHECKPOINT_MISSED, log_event
-from voicebridge.domain.errors import StoreError
+from voicebridge.domain.errors import StoreError, UnstorableError
 from voicebridge.health.checkpoint import Checkpoint
 from voicebridge.health.keeper import Duty
 
@@ -25,7 +25,10 @@ logger = logging.getLogger(__name__)
 
 MAX_WAITING = 256
 """Checkpoints that wait for the store; of more the oldest go and are counted. About 1.5 MB."""
+FIRST_SECONDS = 5.0
 RETRY_SECONDS = 2.0
+LINE_BYTES = 8_000
+"""About what a line takes; it counts in the store writer's queue as so much audio."""
 BYTES_PER_MB = 1_000_000
 
 
@@ -41,6 +44,8 @@ class Checkpointing:
         """Checkpoints that were due and could not be made."""
         self.failed = 0
         """Times that the store did not take one."""
+        self.unstorable = 0
+        """Checkpoints that no store would ever take: a fault of ours, which costs this record and nothing else."""
         self.dropped = 0
         """Checkpoints that found no place while the store took none."""
         self._watch = watch
@@ -60,7 +65,16 @@ class Checkpointing:
 
     def duties(self) -> Sequence[Duty]:
         """Return what the keeper is to do for it."""
-        return (Duty(self._every_seconds, self.take, steady=True), Duty(RETRY_SECONDS, self.retry))
+        return (
+            Duty(self._every_seconds, self.take, steady=True),
+            Duty(FIRST_SECONDS, self.take_first),
+            Duty(RETRY_SECONDS, self.retry),
+        )
+
+    def take_first(self) -> None:
+        """Take one soon after the start, so that a process that does not live for long leaves one."""
+        if self._newest is None:
+            self.take()
 
     def counters(self) -> dict[str, int]:
         """Return how often its bounds were reached."""
@@ -69,6 +83,7 @@ class Checkpointing:
             "checkpoints_missed": self.missed,
             "checkpoints_failed": self.failed,
             "checkpoints_dropped": self.dropped,
+            "checkpoints_unstorable": self.unstorable,
             "checkpoint_lines_failed": self._log.lines_failed,
         }
 
@@ -97,14 +112,18 @@ class Checkpointing:
         if len(self._waiting) >= MAX_WAITING:
             self._waiting.popleft()
             self.dropped += 1
-        self._waiting.append((now, row_of(taken)))
+        self._waiting.append((now, row := row_of(taken)))
+        # Apart from the commit: what a locked, lost or damaged database does to us is to be read while it lasts.
+        self._watch.daemon.crew.writer.offer_file(lambda: self._log.line(row), LINE_BYTES)
         self.retry()
 
     def retry(self) -> None:
         """Have the store writer keep what waits, if it is not about to do so."""
         if self._waiting and not self._offered:
+            # Before it is offered: the writer may have done it before ``offer`` returns.
             self._offered = True
-            self._offered = self._watch.daemon.crew.writer.offer(self._keep)
+            if not self._watch.daemon.crew.writer.offer(self._keep):
+                self._offered = False
 
     def _keep(self) -> None:
         self._offered = False
@@ -113,15 +132,23 @@ class Checkpointing:
             taken_at, row = first
             try:
                 self._add(row)
+            except UnstorableError:
+                self.unstorable += 1
+                logger.exception("a checkpoint is left out")
+                self._drop(first)
+                continue
             except StoreError as error:
                 self.failed += 1
                 logger.debug("a checkpoint is not kept yet: %s", error)
                 return
             self.kept += 1
             self._kept_at = taken_at
-            # The keeper may have dropped it meanwhile.
-            if self._waiting and self._waiting[0] is first:
-                self._waiting.popleft()
+            self._drop(first)
+
+    def _drop(self, first: "tuple[float, Row]") -> None:
+        # The keeper may have dropped it meanwhile.
+        if self._waiting and self._waiting[0] is first:
+            self._waiting.popleft()
 
     def _add(self, row: "Row") -> None:
         self._watch.plan.notebook.rescue.on_database(lambda: self._log.add(row))

@@ -72,6 +72,8 @@ class Control(Worker):
     def __init__(self, desk: Desk, door: Door, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__("control")
         self.counters = Counters()
+        self.busy = False
+        """It does what somebody has asked for, and may wait for the disk."""
         self._desk = desk
         self._door = door
         self._clock = clock
@@ -139,13 +141,18 @@ class Control(Worker):
 
     def _turn(self, selector: selectors.BaseSelector) -> None:
         self.sign()
-        for key, _ in selector.select(self._wait_seconds()):
-            if key.fd == self._wakeup:
-                self._follow_orders()
-            elif connection := self._connections.get(key.fd):
-                self._attend(selector, connection)
-            else:
-                self._accept(selector)
+        ready = selector.select(self._wait_seconds())
+        self.busy = bool(ready)
+        try:
+            for key, _ in ready:
+                if key.fd == self._wakeup:
+                    self._follow_orders()
+                elif connection := self._connections.get(key.fd):
+                    self._attend(selector, connection)
+                else:
+                    self._accept(selector)
+        finally:
+            self.busy = False
         now = self._clock()
         for connection in [late for late in self._connections.values() if late.deadline < now]:
             self.counters.timed_out += 1

@@ -14,7 +14,7 @@ from voicebridge.daemon.observing import COMMIT_DEADLINE_SECONDS, LOAD_DEADLINE_
 from voicebridge.daemon.store_watch import StoreWatch
 from voicebridge.daemon.watch import WORDS_SECONDS, StatusLine, Watch
 from voicebridge.domain.audio import Gap, GapReason, Span
-from voicebridge.domain.capture import CaptureReport
+from voicebridge.domain.capture import CaptureReport, CaptureState
 from voicebridge.domain.units import FRAME_MS, samples_to_ms, samples_to_seconds, seconds_to_samples
 from voicebridge.health.keeper import Duty
 from voicebridge.health.probes import State
@@ -179,6 +179,7 @@ class StatusReporter:
             uss_bytes=gauges.uss_bytes,
             disk_free_bytes=gauges.machine.disk_free,
             delay_ms=gauges.delay(crew, now),
+            delay_hour_ms=gauges.delay_lately(crew, now),
             oldest_waiting_seconds=max(waiting_seconds(crew, now), default=None),
         )
 
@@ -202,9 +203,9 @@ class StatusReporter:
         }
 
     def _silent_seconds(self, now: float) -> float:
-        """Return how long nothing has been written into the ring (or since it was made)."""
+        """Return how long nothing has been written into the ring, or since the watch began: the ring is older."""
         _, last_write = self._plan.ears.ring.mark()
-        return now - last_write
+        return now - max(last_write, self._watch.began)
 
     def _watchdog(self) -> WatchdogStatus:
         watchdog = self._watch.watchdog
@@ -235,7 +236,7 @@ def _capture_status(report: CaptureReport, now: float) -> CaptureStatus:
         recoveries=report.recoveries,
         rate_ratio=report.rate_ratio,
         zero_seconds=report.zero_seconds,
-        level_peak=report.level_peak,
+        level_peak=report.level_peak if report.state is CaptureState.HEARING else 0,  # else an old one
     )
 
 

@@ -157,8 +157,9 @@ _ENGINE = {
 _LIFE = {
     messages.HEALTH_WORSE: Explanation(
         "Something is wrong, or somebody should know of it",
-        "The state is derived from what is observed once a second; the message holds each new reason in a sentence, and"
-        " VB_REASONS their codes. docs/health.md says of each when it applies.",
+        "The state is derived from what is observed once a second; the message says which it is and was (or that it is"
+        " still the same), and holds each new reason in a sentence, VB_REASONS their codes."
+        " docs/health.md says of each when it applies.",
         "`voicebridge status` shows what holds now and what to do about it.",
     ),
     messages.HEALTH_BETTER: Explanation(

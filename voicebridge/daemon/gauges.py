@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cache
 from typing import TYPE_CHECKING
 
 from voicebridge.domain.events import Event, UtteranceSettled
@@ -51,6 +51,10 @@ class Gauges:
         """Return the delays of the session so far, those that wait counted with their age."""
         return self.delays.session([age * 1000 for age in waiting_seconds(crew, now)])
 
+    def delay_lately(self, crew: "Crew", now: float) -> Delay:
+        """Return the delays of the last hour, those that wait counted with their age."""
+        return self.delays.lately([age * 1000 for age in waiting_seconds(crew, now)])
+
 
 def waiting_seconds(crew: "Crew", now: float) -> list[float]:
     """Return how long each utterance that is not settled waits since its speech ended, oldest first.
@@ -69,7 +73,13 @@ def waiting_seconds(crew: "Crew", now: float) -> list[float]:
 
 def rss_bytes() -> int:
     """Return the memory that this process has in use (proc(5), statm)."""
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
+    return int(os.pread(_statm(), 256, 0).split()[1]) * PAGE_BYTES
+
+
+@cache
+def _statm() -> int:
+    """Return a descriptor that is kept: who asks how it is gets an answer, even when no file can be opened."""
+    return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
 
 class ClockWatch:

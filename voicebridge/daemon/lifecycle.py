@@ -72,12 +72,14 @@ class Onlooker:
     """A thread besides the crew whose signs of life are watched.
 
     ``last_sign`` returns CLOCK_MONOTONIC of the last one, or None while it does not run. One that is not ``vital`` only
-    degrades.
+    degrades; so does one that ``waits``: it is inside a call that hangs with something else, like a disk or a sensor,
+    and a new process would hang there, too.
     """
 
     thread: str
     last_sign: Callable[[], float | None]
     vital: bool = True
+    waits: Callable[[], bool] = lambda: False
 
 
 class KeeperThread(Worker):
@@ -106,6 +108,8 @@ class Daemon:
         self._followed: float | None = None
         self.onlookers = [Onlooker("main", lambda: self._followed)]
         """Whose signs of life are watched besides those of the crew; to be added to before ``start``."""
+        self.before_the_store_closes: list[Callable[[], None]] = []
+        """Called at the stop, when nothing is heard and judged any more; to be added to before ``start``."""
         self.alarms = Alarms()
         self.stop_requested = False
         self.stopping = False
@@ -152,11 +156,18 @@ class Daemon:
             self._keeper.stop()
             self._keeper.join(self.patience.keeper_seconds)
         try:
+            self._take_leave()
             self._hand_on_what_is_left(on_event)  # what they have to note can still be committed
         finally:
             self._close_store()
         self._hand_on_what_is_left(on_event)
         crew.events.close()
+
+    def _take_leave(self) -> None:
+        # A keeper that hangs may be in the middle of what they do.
+        if self._keeper is None or not self._keeper.alive:
+            for action in self.before_the_store_closes:
+                action()
 
     def leave_stuck(self, what: str) -> NoReturn:
         """Leave at once because a call that cannot be cancelled is stuck; what is queued is stored first.

@@ -3,14 +3,16 @@
 Neither the keeper nor the store writer waits for it; its silence only degrades.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from voicebridge.health.keeper import NO_DESCRIPTOR
 from voicebridge.health.machine import SYS, Machine, Temperatures, read_machine
 from voicebridge.pipeline.worker import Worker
 from voicebridge.settings import paths
+
+logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
 STOP_SECONDS = 1.0
@@ -39,6 +41,10 @@ class MachineLook(Worker):
         self.machine = Machine()
         self.uss_bytes: int | None = None
         """Memory that only this process uses; None before it was measured, and where that is not allowed."""
+        self.failed = 0
+        """Looks that met an error; what was seen before stands."""
+        self.busy = False
+        """It looks, and may hang with a disk or a sensor."""
         self._state = state
         self._uss_every_seconds = uss_every_seconds
         self._temperatures = temperatures
@@ -57,14 +63,21 @@ class MachineLook(Worker):
             self._uss_at = now
             self.uss_bytes = _uss()
 
+    def counters(self) -> dict[str, int]:
+        """Return what it has counted."""
+        return {"machine_looks_failed": self.failed}
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             self.sign()
+            self.busy = True
             try:
                 self.look()
-            except OSError as error:
-                if error.errno not in NO_DESCRIPTOR:
-                    raise
+            except OSError as error:  # no descriptor for now, or a disk or sensor that fails: both may pass
+                self.failed += 1
+                logger.warning("the machine could not be looked at, and is again: %s", error)
+            finally:
+                self.busy = False
             self._pause(LOOK_SECONDS, self._stopping)
 
 

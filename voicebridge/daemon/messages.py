@@ -178,13 +178,13 @@ HEALTH_WORSE = Message(
     "health_worse",
     "0c8b1f1d8d7e4c5f9a8a63c70f0d6f51",
     logging.WARNING,
-    "Now {state} (was {before}): {detail}",
+    "{change}: {detail}",
 )
 HEALTH_BETTER = Message(
     "health_better",
     "5be3b2a25f9c4d0f8cdb4c9a1d1c7b8e",
     logging.INFO,
-    "Now {state} (was {before}); over: {ended}",
+    "{change}; over: {ended}",
 )
 CHECKPOINT_MISSED = Message(
     "checkpoint_missed",
@@ -364,7 +364,10 @@ def _log_change(logger: logging.Logger, event: DeviceMoved | MuteChanged | Setti
 
 
 def _log_health(logger: logging.Logger, event: HealthChanged) -> None:
-    named = {"state": event.state, "before": event.before, "ended": ", ".join(event.ended) or "nothing"}
+    # The state often stays while its reasons change: "now deaf (was deaf)" would read as no change.
+    change = f"Still {event.state}" if event.state == event.before else f"Now {event.state} (was {event.before})"
+    ended = ", ".join(event.ended) or "nothing"
+    named = {"change": change, "state": event.state, "before": event.before, "ended": ended}
     if event.began:
         codes, sentences = zip(*event.began, strict=True)
         log_event(logger, HEALTH_WORSE, None, detail=" ".join(sentences), reasons=", ".join(codes), **named)

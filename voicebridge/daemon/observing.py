@@ -8,6 +8,7 @@ from voicebridge.daemon.assembly import Plan
 from voicebridge.daemon.gauges import waiting_seconds
 from voicebridge.daemon.lifecycle import Daemon
 from voicebridge.domain.units import samples_to_seconds
+from voicebridge.health.looks import told_from
 from voicebridge.health.machine import Machine
 from voicebridge.health.observation import NO_MACHINE, NO_TREND
 from voicebridge.health.probes import Limits, Observation, Pipeline, Sign
@@ -73,8 +74,9 @@ def observe(daemon: Daemon, plan: Plan, began: float, now: float, measured: Meas
         limits=limits_of(settings),
         paced=source.info.paced,
         heard=daemon.crew.listener.counters.frames > 0,
-        silent_seconds=now - last_write,
+        silent_seconds=now - max(last_write, began),  # the ring is older than the watch, and begins with its making
         capture_stuck=assembly.capture_stuck(report, settings, now),
+        capture_slow=assembly.capture_stuck(report, _with_near_deadlines(settings), now),
         pipeline=_pipeline(daemon, now),
         signs=signs_of(daemon, now),
         trend=measured.trend,
@@ -84,6 +86,13 @@ def observe(daemon: Daemon, plan: Plan, began: float, now: float, measured: Meas
         muted=plan.ears.muted(),
         stopping=daemon.stopping,
     )
+
+
+def _with_near_deadlines(settings: Settings) -> Settings:
+    """Return settings by which capture hangs from the moment on at which that is to be told."""
+    capture = settings.capture
+    near = {name: told_from(getattr(capture, name)) for name in ("teardown_seconds", "open_seconds")}
+    return settings.model_copy(update={"capture": capture.model_copy(update=near)})
 
 
 def sample_of(daemon: Daemon, plan: Plan, machine: Machine) -> Sample:
@@ -99,6 +108,7 @@ def sample_of(daemon: Daemon, plan: Plan, machine: Machine) -> Sample:
         clipped=loudness.clipped,
         backlog_seconds=daemon.crew.transcriber.backlog_seconds,
         throttlings=machine.throttlings or 0,
+        decode_errors=daemon.crew.transcriber.counters.errors,
         muted=plan.ears.muted(),
     )
 
@@ -120,7 +130,7 @@ def signs_of(daemon: Daemon, now: float) -> tuple[Sign, ...]:
     for onlooker in daemon.onlookers:
         last = onlooker.last_sign()
         if last is not None:
-            signs.append(Sign(onlooker.thread, now - last, onlooker.vital))
+            signs.append(Sign(onlooker.thread, now - last, onlooker.vital and not onlooker.waits()))
     return tuple(signs)
 
 

@@ -86,7 +86,7 @@ def steering(
     """Join what can be steered with the parts that take it over; to be called before the daemon is started."""
     desk = Desk(state, lambda: asdict(reporter.status()), mute, lambda: reload(live))
     control = Control(desk, door(plan.settings, state))
-    daemon.onlookers.append(Onlooker("control", lambda: control.last_sign_monotonic, vital=False))
+    daemon.onlookers.append(Onlooker("control", lambda: control.last_sign_monotonic, waits=lambda: control.busy))
     reporter.more_counters.append(lambda: {**control.counters.told(), "reloads_refused": live.refused})
     _connect(live, daemon, plan)
     return Steering(mute, live, control, lambda: daemon.request_stop("its terminal has gone"))

@@ -4,6 +4,7 @@ Written here and not taken from systemd-python: its ``notify`` holds the interpr
 that hangs would stop every thread (as with journald, decision 0003); and a service needs it, where that is optional.
 """
 
+import atexit
 import logging
 import os
 import socket
@@ -44,7 +45,9 @@ def notify(*states: str, environ: Mapping[str, str] = os.environ) -> bool:
 @cache
 def _socket() -> socket.socket:
     """Return the one socket, kept from its first use on: without a free descriptor a ping can still be given."""
-    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    atexit.register(made.close)
+    return made
 
 
 def status(line: str) -> str:

@@ -22,6 +22,10 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 WORDS_SECONDS = 2.0
 """systemd is told no more often than this."""
+EVENTS_AT_ONCE = 10
+EVENT_SECONDS = 60.0
+"""Changes that are kept as events in the database: so many at once, then one in this time (half a million in a
+year, for which they are kept). Each is a commit, and a value that swings about its limit makes hundreds an hour."""
 NUMBERS_SECONDS = 10.0
 """Nor more often than this when only numbers in the line have changed."""
 
@@ -43,6 +47,11 @@ class Watch:
         """When the newest checkpoint was taken of those that are kept, on CLOCK_MONOTONIC; to be replaced likewise."""
         self.clock = ClockWatch()
         self._silence = False
+        self._may_keep = float(EVENTS_AT_ONCE)
+        self._asked_at = self.began
+        self._left_out = 0
+        self.changes_left_out = 0
+        """Changes of which the database got no event of their own; the next one says how many."""
         self._trends = Trends()
         self._trend = NO_TREND
         self._hysteresis = hysteresis_of_rules()
@@ -53,6 +62,10 @@ class Watch:
         """How often it is to look: often enough for a short watchdog."""
         period = self.watchdog.period_seconds
         return LOOK_SECONDS if period is None else min(LOOK_SECONDS, period / (2 * PINGS_PER_PERIOD))
+
+    def counters(self) -> dict[str, int]:
+        """Return how often its bound was reached."""
+        return {"health_events_left_out": self.changes_left_out}
 
     def verdict(self) -> Verdict:
         """Return how the daemon is now; what only time can tell is as it was at the newest look."""
@@ -78,11 +91,25 @@ class Watch:
         self.plan.ears.events.publish(change)
         if not (change.began or change.ended):
             return  # it hears for the first time: that has an event of its own
+        self._keep(change)
+
+    def _keep(self, change: HealthChanged) -> None:
+        """Have a change kept as an event, unless that were too many."""
+        now = self.monotonic()
+        self._may_keep = min(EVENTS_AT_ONCE, self._may_keep + (now - self._asked_at) / EVENT_SECONDS)
+        self._asked_at = now
+        if self._may_keep < 1:
+            self._left_out += 1
+            self.changes_left_out += 1
+            return
+        self._may_keep -= 1
+        left_out, self._left_out = self._left_out, 0
         log = self.plan.notebook.shelf.log
+        before = f"; {left_out} changes before this one were left out" if left_out else ""
         began = "; began: " + ", ".join(code for code, _ in change.began) if change.began else ""
         ended = "; over: " + ", ".join(change.ended) if change.ended else ""
         self.daemon.crew.writer.offer(
-            lambda: log.add_event("health", f"{change.before} to {change.state}{began}{ended}")
+            lambda: log.add_event("health", f"{change.before} to {change.state}{began}{ended}{before}")
         )
 
     def _tell_silence(self, verdict: Verdict) -> None:

@@ -13,7 +13,7 @@ from voicebridge.daemon.feed import FeedReader, FeedThread, utterance_json
 from voicebridge.domain.errors import ControlError, StoreError
 from voicebridge.domain.units import SAMPLE_BYTES, SAMPLE_RATE
 from voicebridge.domain.utterance import Status
-from voicebridge.domain.window import Json, UtteranceQuery, Window
+from voicebridge.domain.window import Checkpoints, Json, UtteranceQuery, Window
 from voicebridge.settings import paths
 
 if TYPE_CHECKING:
@@ -99,23 +99,28 @@ class Archive:
             target.writeframes(samples.astype("<i2", copy=False).tobytes())
         return out.getvalue()
 
-    def checkpoints(self, since: float, until: float, limit: int) -> Sequence[Json]:
-        """Return checkpoints, oldest first, thinned evenly to the limit. Raises StoreError."""
-        from voicebridge.store.checkpoints import checkpoints_between
+    def checkpoints(self, since: float, until: float, limit: int, fields: Sequence[str] = ()) -> Checkpoints:
+        """Return checkpoints, oldest first, thinned evenly to the limit. Raises StoreError, also as they are read."""
+        from voicebridge.store.series import Series, count, records
+
+        series = Series(since, until, limit, tuple(fields))
+
+        def read() -> Iterator[Json]:
+            with self._reading() as db:
+                yield from records(db, series)
 
         with self._reading() as db:
-            return checkpoints_between(db, since, until, limit)
+            return Checkpoints(count(db, series), read())
 
     def timeline(self, since: float, until: float) -> Json:
-        """Return ``gaps``, ``sessions`` and ``events`` of that time, at most 1000 of each. Raises StoreError."""
-        from voicebridge.store.pages import events_between, gaps_between, sessions_between
+        """Return ``gaps``, ``sessions`` and ``events`` of that time, at most 1000 of each, and their ``totals``.
+
+        Raises StoreError.
+        """
+        from voicebridge.store.timeline import happened
 
         with self._reading() as db:
-            return {
-                "gaps": gaps_between(db, since, until),
-                "sessions": sessions_between(db, since, until),
-                "events": events_between(db, since, until),
-            }
+            return happened(db, since, until)
 
     def settled_after(self, sequence: int, limit: int) -> Sequence[tuple[int, Json]]:
         """Return utterances settled after that number, with their numbers. Raises StoreError."""

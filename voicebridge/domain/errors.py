@@ -13,6 +13,16 @@ class ExitCode(IntEnum):
     USAGE = 2
     NOT_RUNNING = 3
     """`status`: no daemon runs on this state directory (as systemctl says it)."""
+    DEGRADED = 10
+    """`status`: it hears, and something is wrong."""
+    DEAF = 11
+    """`status`: it runs, and nothing can be heard."""
+    STARTING = 12
+    """`status`: it has not heard anything yet."""
+    STOPPING = 13
+    """`status`: it is being stopped."""
+    STALE = 14
+    """`status`: it runs, and what it said of itself last is old: it may be stuck."""
     INPUT = 65
     """EX_DATAERR: an audio file or stream that cannot be read."""
     NO_INPUT = 66
@@ -125,6 +135,12 @@ class DatabaseLostError(StoreUnavailableError):
 
 class StoreDamagedError(StoreError):
     """A database that is none, or that is damaged. The next start of a session sets it aside and begins a new one."""
+
+
+class UnstorableError(StoreError):
+    """A record that no database takes, whatever is tried: a fault of its own."""
+
+    exit_code = ExitCode.INTERNAL
 
 
 class UtteranceGoneError(StoreError):

@@ -8,6 +8,11 @@ _KEPT = frozenset("\u200c\u200d")
 """Zero-width (non-)joiners: format characters that change the letters of several scripts and cannot reorder text."""
 
 
+def as_unicode(text: str) -> str:
+    """Return the text with what is no Unicode replaced (parts of file names that are not UTF-8): it can be encoded."""
+    return text.encode(errors="replace").decode()
+
+
 def printable(text: str) -> str:
     """Return the text with control, escape and bidirectional characters replaced by spaces, on one line."""
     return "".join(" " if unicodedata.category(c) in _REPLACED_CATEGORIES and c not in _KEPT else c for c in text)

@@ -5,7 +5,7 @@ Every method may be called from any thread. None waits for hearing; those that r
 since the epoch (UTC) unless they say otherwise.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -24,6 +24,16 @@ class UtteranceQuery:
     limit: int = 50
     before_id: int | None = None
     """Only those with a lower id: the id of the last one of the page before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """Checkpoints of a time."""
+
+    total: int
+    """How many there are, of which ``records`` may leave some out."""
+    records: Iterable[Json]
+    """To be gone through once, in the thread that asked: they are read meanwhile, so that few are held at a time."""
 
 
 class StatusView(Protocol):
@@ -57,12 +67,19 @@ class StoreView(Protocol):
         """Return its audio as WAV, or None when it is not kept."""
         ...
 
-    def checkpoints(self, since: float, until: float, limit: int) -> Sequence[Json]:
-        """Return checkpoints, oldest first, thinned evenly to the limit when there are more."""
+    def checkpoints(self, since: float, until: float, limit: int, fields: Sequence[str] = ()) -> Checkpoints:
+        """Return checkpoints, oldest first, thinned evenly to the limit when there are more.
+
+        With ``fields`` (``"delay_interval_ms.p95"``) records have those alone, in their places, and ``at``; null where
+        a record has none.
+        """
         ...
 
     def timeline(self, since: float, until: float) -> Json:
-        """Return ``gaps``, ``sessions`` and ``events`` of that time."""
+        """Return ``gaps``, ``sessions`` and ``events`` of that time, each of bounded length.
+
+        ``totals`` counts all of them, and has ``gap_seconds``: what was lost within that time.
+        """
         ...
 
 

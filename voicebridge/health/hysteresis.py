@@ -47,6 +47,12 @@ class Hysteresis(Generic[T]):
             self._seen = kept
             return {code: seen.what for code, seen in kept.items() if seen.told}
 
+    def tells(self, code: str) -> bool:
+        """Say whether it was told when it was settled last."""
+        with self._lock:
+            seen = self._seen.get(code)
+            return seen is not None and seen.told
+
     def _lingers(self, code: str, seen: "_Seen[T]", now: float) -> bool:
         # What was never told is forgotten at once: it must hold without a break.
         return seen.told and now - seen.last < self._hold_of(code).lingers_seconds

@@ -8,10 +8,23 @@ from voicebridge.domain.capture import CaptureState
 from voicebridge.health.observation import Finding, Observation, Sign
 
 FRAMES_PER_SECOND = 50
+BYTES_PER_GB = 1_000_000_000
 FAILURES = 2
 """Decodes that must fail one after the other: a single one may be the audio's fault."""
 LATE_SUPERVISOR_SECONDS = 2.0
 """A supervisor that lives sees that nothing comes within this time after ``capture.stall_seconds``."""
+TOLD_BEFORE_SECONDS = 10.0
+"""What the process leaves for at its deadline is told so long before, or at half of a short one: once it has left,
+nobody can ask it any more."""
+FAILURES_SECONDS = 600.0
+"""After so long without another failure (nothing was said) nobody knows whether decodes still fail."""
+SET_ASIDE_SECONDS = 3600.0
+"""A database that was set aside degrades for so long that whoever watches sees it; then it is only told: the daemon
+hears, and stores what it hears."""
+COOLER_CELSIUS = 3.0
+ROOMIER = 1.1
+"""What was told of heat or of the disk is taken back only this far beyond its limit: a value at its limit would make it
+come and go every few seconds."""
 AWAY = frozenset({CaptureState.LOST, CaptureState.RECOVERING})
 DEAF = AWAY | {CaptureState.STALLED, CaptureState.FAILED}
 
@@ -25,12 +38,17 @@ def is_silent(seen: Observation) -> bool:
     return seen.paced and seen.silent_seconds >= seen.limits.stall
 
 
+def told_from(deadline_seconds: float) -> float:
+    """Return the age in seconds from which a call with this deadline is told to be late."""
+    return max(deadline_seconds / 2, deadline_seconds - TOLD_BEFORE_SECONDS)
+
+
 def capture_stuck(seen: Observation) -> Finding | None:
     if seen.capture_stuck:
         return Finding(seen.capture_stuck, withholds=True)
     if seen.capture.state is CaptureState.FAILED:
         return Finding("The sound library is stuck or died.", withholds=True)
-    return None
+    return Finding(seen.capture_slow) if seen.capture_slow else None
 
 
 def device_moved(seen: Observation) -> Finding | None:
@@ -88,17 +106,22 @@ def listener_late(seen: Observation) -> Finding | None:
 
 
 def decode_late(seen: Observation) -> Finding | None:
-    if seen.pipeline.decode_seconds > seen.limits.decode:
-        return Finding(f"A decode has run for {seen.pipeline.decode_seconds:.0f} s.", withholds=True)
-    if seen.pipeline.load_seconds > seen.limits.load:
-        return Finding(f"The engine has been loading for {seen.pipeline.load_seconds:.0f} s.", withholds=True)
+    decode, load = seen.pipeline.decode_seconds, seen.pipeline.load_seconds
+    if decode > told_from(seen.limits.decode):
+        return Finding(f"A decode has run for {decode:.0f} s.", withholds=decode > seen.limits.decode)
+    if load > told_from(seen.limits.load):
+        return Finding(f"The engine has been loading for {load:.0f} s.", withholds=load > seen.limits.load)
     return None
 
 
 def commit_late(seen: Observation) -> Finding | None:
-    if seen.pipeline.commit_seconds <= seen.limits.commit:
+    commit = seen.pipeline.commit_seconds
+    if commit <= told_from(seen.limits.commit):
         return None
-    return Finding(f"The disk has not answered the store for {seen.pipeline.commit_seconds:.0f} s.", withholds=True)
+    return Finding(
+        f"The disk has not answered the store for {commit:.0f} s.",
+        withholds=commit > seen.limits.commit,
+    )
 
 
 def thread_silent(seen: Observation) -> Finding | None:
@@ -158,16 +181,25 @@ def backlog(seen: Observation) -> Finding | None:
 
 def decode_failures(seen: Observation) -> Finding | None:
     failed = seen.pipeline.decodes_failed
-    if failed < FAILURES:
+    if failed < FAILURES or seen.trend.decode_error_seconds >= FAILURES_SECONDS:
         return None
     return Finding(f"The last {failed} decodes have failed: {seen.pipeline.decode_error}")
 
 
 def disk_nearly_full(seen: Observation) -> Finding | None:
+    return _little_free(seen, seen.limits.disk_free_bytes)
+
+
+def disk_still_nearly_full(seen: Observation) -> Finding | None:
+    return _little_free(seen, seen.limits.disk_free_bytes * ROOMIER)
+
+
+def _little_free(seen: Observation, limit_bytes: float) -> Finding | None:
     free = seen.machine.disk_free
-    if free is None or free >= seen.limits.disk_free_bytes:
+    if free is None or free >= limit_bytes:
         return None
-    return Finding(f"The disk of the state directory has {free / 1e6:.0f} MB left.")
+    told = f"{free / 1e9:.1f} GB" if free >= BYTES_PER_GB else f"{free / 1e6:.0f} MB"
+    return Finding(f"The disk of the state directory has {told} left.")
 
 
 def checkpoint_late(seen: Observation) -> Finding | None:
@@ -177,14 +209,27 @@ def checkpoint_late(seen: Observation) -> Finding | None:
 
 
 def thermal(seen: Observation) -> Finding | None:
+    return _hot(seen, 0.0)
+
+
+def still_thermal(seen: Observation) -> Finding | None:
+    return _hot(seen, COOLER_CELSIUS)
+
+
+def _hot(seen: Observation, below_celsius: float) -> Finding | None:
     machine = seen.machine
     limit = seen.limits.celsius if machine.limit_celsius is None else machine.limit_celsius
     told = [machine.detail] if machine.throttled else []
     if seen.trend.throttled:
         told.append("the processor has throttled itself")
-    if machine.celsius is not None and machine.celsius >= limit:
+    if machine.celsius is not None and machine.celsius >= limit - below_celsius:
         told.append(f"{machine.celsius:.0f} °C, the limit is {limit:.0f}")
     return Finding(f"The machine is slowed down or too hot: {', '.join(told)}.") if told else None
+
+
+def database_set_aside(seen: Observation) -> Finding | None:
+    sentence = seen.alarms.get("database_set_aside")
+    return None if sentence is None else Finding(sentence, degrades=seen.uptime_seconds < SET_ASIDE_SECONDS)
 
 
 def alarm(code: str) -> Callable[[Observation], Finding | None]:

@@ -20,6 +20,16 @@ PI_BITS = {
 CPU_THROTTLED = Path("devices/system/cpu/cpu0/thermal_throttle/core_throttle_count")
 """Of an Intel processor: how often it was throttled since the boot."""
 
+NEAR_CRITICAL_CELSIUS = 5.0
+"""So far below what a sensor calls critical, where the machine throttles or switches itself off, it is at its limit.
+What it calls high says little: 55 degrees for memory modules that are well at 60, 70 for processors well at 90."""
+ASSUMED_CELSIUS = 85.0
+"""Limit of a processor that names none, only to tell which sensor is nearest to its own (`health.temperature_celsius`
+is what counts then)."""
+PROCESSORS = ("cpu", "soc", "coretemp", "k10temp", "zenpower", "pkg_temp", "acpitz")
+"""What is in the names of sensors of processors (https://docs.kernel.org/hwmon/); others without a critical temperature
+are told of only when there is nothing else: nobody knows what is hot for them."""
+
 Temperatures: TypeAlias = Callable[[], Mapping[str, Sequence[Any]]]
 """``psutil.sensors_temperatures``, or what stands in for it."""
 
@@ -34,7 +44,7 @@ class Machine:
     celsius: float | None = None
     """Of the sensor that is nearest to its limit."""
     limit_celsius: float | None = None
-    """Where that sensor is too hot, as it says itself."""
+    """Where that sensor is too hot: near what it calls critical itself."""
     throttled: bool | None = None
     """Slowed down, or short of voltage, now; None where only ``throttlings`` are counted."""
     throttlings: int | None = None
@@ -67,11 +77,12 @@ def _free(directory: Path) -> int | None:
 
 
 def _length(path: Path) -> int | None:
-    with suppress(FileNotFoundError):
-        with suppress(PermissionError, NotADirectoryError):
-            return path.stat().st_size
-        return None
-    return 0
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+    except OSError:
+        return None  # not only those that may not look: a failing disk (EIO), a share that has gone (ESTALE)
 
 
 def _number(path: Path, base: int) -> int | None:
@@ -81,15 +92,18 @@ def _number(path: Path, base: int) -> int | None:
 
 
 def _hottest(temperatures: Temperatures) -> tuple[float | None, float | None]:
-    """Return temperature and limit of the sensor nearest to its limit; those without one stand behind those with."""
-    found = [sensor for group in _asked(temperatures).values() for sensor in group if sensor.current]
-    if not found:
+    """Return temperature and limit of the sensor nearest to its limit; None as the limit of one that names none."""
+    found = [
+        (any(word in chip.lower() for word in PROCESSORS), float(sensor.current), _limit(sensor))
+        for chip, group in _asked(temperatures).items()
+        for sensor in group
+        if sensor.current
+    ]
+    known = [one for one in found if one[0] or one[2] is not None] or found
+    if not known:
         return None, None
-    limited = [(limit - sensor.current, sensor.current, limit) for sensor in found if (limit := _limit(sensor))]
-    if limited:
-        _, current, limit = min(limited)
-        return float(current), float(limit)
-    return float(max(sensor.current for sensor in found)), None
+    _, current, limit = min(known, key=lambda one: (ASSUMED_CELSIUS if one[2] is None else one[2]) - one[1])
+    return current, limit
 
 
 def _asked(temperatures: Temperatures) -> Mapping[str, Sequence[Any]]:
@@ -100,5 +114,5 @@ def _asked(temperatures: Temperatures) -> Mapping[str, Sequence[Any]]:
 
 
 def _limit(sensor: Any) -> float | None:
-    limits = [value for value in (sensor.high, sensor.critical) if value and value > 0]
-    return min(limits, default=None)
+    critical = sensor.critical
+    return float(critical) - NEAR_CRITICAL_CELSIUS if critical and critical > 0 else None

@@ -91,6 +91,8 @@ class Observation:
     """How long the ring has got nothing."""
     capture_stuck: str = ""
     """What capture hangs in for good, as a sentence."""
+    capture_slow: str = ""
+    """What it may hang in: the deadline is near."""
     pipeline: Pipeline = Pipeline()
     signs: tuple[Sign, ...] = ()
     trend: Trend = NO_TREND
@@ -109,3 +111,5 @@ class Finding:
 
     sentence: str
     withholds: bool = False
+    degrades: bool = True
+    """False for what is told and is nothing wrong by now."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from voicebridge.domain.capture import CaptureState
+from voicebridge.domain.text import as_unicode
 from voicebridge.health import looks
 from voicebridge.health.hysteresis import Hold, Hysteresis
 from voicebridge.health.looks import frames_arrive as frames_arrive  # noqa: PLC0414 - part of what the probes tell
@@ -76,17 +77,31 @@ class Rule:
     """When it applies, in words for docs/health.md."""
     degrades: bool = True
     hold: Hold = AT_ONCE
+    stays: Callable[[Observation], Finding | None] | None = None
+    """Finds whether a reason that is told already still applies, where that asks for less than to be told."""
 
 
 def judge(seen: Observation, hysteresis: Hysteresis[Finding] | None = None) -> Verdict:
     """Return how the daemon is; with ``hysteresis`` as it is told. The ping never waits for that."""
     found = {rule.code: finding for rule in RULES if (finding := rule.look(seen)) is not None}
-    told = found if hysteresis is None else hysteresis.settle(found, seen.now)
+    told = found if hysteresis is None else hysteresis.settle(found | _staying(seen, found, hysteresis), seen.now)
     reasons = tuple(
-        Reason(rule.code, told[rule.code].sentence, rule.advice, rule.degrades) for rule in RULES if rule.code in told
+        Reason(rule.code, as_unicode(finding.sentence), rule.advice, rule.degrades and finding.degrades)
+        for rule in RULES
+        if (finding := told.get(rule.code)) is not None
     )
     why_not = tuple(finding.sentence for finding in found.values() if finding.withholds and not seen.stopping)
     return Verdict(not why_not and not seen.stopping, why_not, _state(seen, reasons), reasons)
+
+
+def _staying(seen: Observation, found: dict[str, Finding], hysteresis: Hysteresis[Finding]) -> dict[str, Finding]:
+    """Return what is told and is not beyond its limit any more, but near it."""
+    near = {
+        rule.code: rule.stays(seen)
+        for rule in RULES
+        if rule.stays is not None and rule.code not in found and hysteresis.tells(rule.code)
+    }
+    return {code: finding for code, finding in near.items() if finding is not None}
 
 
 def hysteresis_of_rules() -> Hysteresis[Finding]:
@@ -114,7 +129,8 @@ RULES = (
         "capture_stuck",
         looks.capture_stuck,
         "The process leaves by itself (status 86) and is to be started again.",
-        "A call into the sound library has outlived its deadline (`capture.teardown_seconds`, `capture.open_seconds`).",
+        "A call into the sound library comes near its deadline (`capture.teardown_seconds`, `capture.open_seconds`): "
+        "from ten seconds before it, or from half of a short one.",
     ),
     Rule(
         "device_moved",
@@ -172,13 +188,15 @@ RULES = (
         "decode_late",
         looks.decode_late,
         "It leaves by itself (status 86); if that repeats, take a smaller whisper.model.",
-        "A decode runs longer than `engine.decode_deadline_seconds`, or a model loads for ten minutes.",
+        "A decode comes near `engine.decode_deadline_seconds` (ten seconds before, or from half of a short one), "
+        "or a model has been loading for nearly ten minutes.",
     ),
     Rule(
         "decode_failures",
         looks.decode_failures,
         "See `voicebridge doctor` and the journal; `voicebridge retry` decodes again what has failed.",
-        f"The last {looks.FAILURES} decodes or more have failed; the next one that succeeds ends it.",
+        f"The last {looks.FAILURES} decodes or more have failed; the next one that succeeds ends it, or ten minutes "
+        "without another.",
     ),
     Rule(
         "backlog",
@@ -192,7 +210,7 @@ RULES = (
         "commit_late",
         looks.commit_late,
         "The disk may be failing: look at `dmesg`.",
-        "One commit or spool write has been under way for three minutes.",
+        "One commit or spool write has been under way for 170 s; at three minutes the process leaves.",
     ),
     Rule(
         "thread_silent",
@@ -210,8 +228,9 @@ RULES = (
         "disk_nearly_full",
         looks.disk_nearly_full,
         "Free some space, or lower store.max_bytes and store.retain_audio.",
-        "Less than `health.disk_free_mb` is free on the disk of the state directory.",
+        "Less than `health.disk_free_mb` is free on the disk of the state directory; taken back from a tenth more.",
         hold=Hold(lingers_seconds=3),
+        stays=looks.disk_still_nearly_full,
     ),
     Rule(
         "database_lost",
@@ -227,9 +246,10 @@ RULES = (
     ),
     Rule(
         "database_set_aside",
-        looks.alarm("database_set_aside"),
+        looks.database_set_aside,
         "Save what can be saved from it: `sqlite3 FILE .recover`.",
-        "A damaged database was set aside at the start of this session.",
+        "A damaged database was set aside at the start of this session. That degrades for an hour, and is told to its "
+        "end.",
     ),
     Rule(
         "reserve_given_up",
@@ -259,8 +279,10 @@ RULES = (
         "thermal",
         looks.thermal,
         "Give it air, a heat sink or a better power supply; a smaller whisper.model heats less.",
-        "The processor is throttled or short of voltage, or a sensor is at its limit or `health.temperature_celsius`.",
+        "The processor is throttled or short of voltage, or a sensor is within five degrees of what it calls critical, "
+        "or at `health.temperature_celsius`; taken back three degrees lower.",
         hold=Hold(lingers_seconds=2),
+        stays=looks.still_thermal,
     ),
     Rule(
         "checkpoint_late",

@@ -102,6 +102,8 @@ class Status:
     """On the disk of the state directory."""
     delay_ms: Delay = NO_DELAY
     """From the end of speech to the commit of its text, over the session; who still waits counts with its age."""
+    delay_hour_ms: Delay = NO_DELAY
+    """The same for what was settled in the last hour, and what still waits."""
     oldest_waiting_seconds: float | None = None
     """How long ago the speech of the oldest utterance ended that is not settled."""
 

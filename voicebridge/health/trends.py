@@ -7,8 +7,8 @@ within ten seconds.
 from collections import deque
 from dataclasses import dataclass
 
-CLIPPING_SECONDS = 8.0
-"""Time over which the share of clipped samples is taken."""
+CLIPPING_SECONDS = 6.0
+"""Time over which the share of clipped samples is taken; as long after the last one it is taken back."""
 BACKLOG_SECONDS = 8.0
 """A backlog shrinks when its highest value in this time is below that in the same time before: single decodes make it
 jump, and a saw-tooth that comes back to its height does not shrink."""
@@ -27,6 +27,7 @@ class Sample:
     clipped: int = 0
     backlog_seconds: float = 0.0
     throttlings: int = 0
+    decode_errors: int = 0
     muted: bool = False
 
 
@@ -39,6 +40,8 @@ class Trend:
     clipped_share: float = 0.0
     backlog_shrinks: bool = True
     throttled: bool = False
+    decode_error_seconds: float = 0.0
+    """Since a decode failed last; 0 before the first."""
 
 
 class Trends:
@@ -47,11 +50,15 @@ class Trends:
     def __init__(self) -> None:
         self._taken: deque[tuple[float, Sample]] = deque()
         self._low_since_frame = 0
+        self._errors = 0
+        self._error_at: float | None = None
 
     def take(self, sample: Sample, now: float) -> Trend:
         """Take a sample at ``now`` (CLOCK_MONOTONIC), and return what follows from it and those before."""
         if not self._taken or sample.muted or sample.loud_frames != self._taken[-1][1].loud_frames:
             self._low_since_frame = sample.frames
+        if sample.decode_errors != self._errors:
+            self._errors, self._error_at = sample.decode_errors, now
         self._taken.append((now, sample))
         while now - self._taken[0][0] > 2 * BACKLOG_SECONDS:
             self._taken.popleft()
@@ -60,6 +67,7 @@ class Trends:
             clipped_share=self._clipped_share(now),
             backlog_shrinks=self._backlog_shrinks(now),
             throttled=sample.throttlings > self._since(now, THROTTLE_SECONDS)[0].throttlings,
+            decode_error_seconds=0.0 if self._error_at is None else now - self._error_at,
         )
 
     def _since(self, now: float, seconds: float) -> list[Sample]:

@@ -142,7 +142,9 @@ class Listener(Worker):
                 self._hear(item)
             elif isinstance(item, Gap):
                 self._miss(item)
-            elif stopping:
+            elif self._clock.paced:
+                self.counters.level = 0.0  # nothing comes: the newest level is an old one
+            if item is None and stopping:
                 break  # everything a microphone delivered before the stop has been heard
         self.ended = reader.ended and not self._stop_expected
         self._act(self._ears.segmenter.finish(EndReason.END_OF_STREAM if self.ended else EndReason.STOPPED))

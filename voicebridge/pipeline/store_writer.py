@@ -33,6 +33,8 @@ class Job:
     audio_bytes: int = 0
     """More than 0 for a piece of audio, which goes into the spool and nowhere else."""
     future: "Future[Any] | None" = field(default=None)
+    tells: bool = True
+    """False where its success says nothing of the spool."""
 
     @property
     def is_audio(self) -> bool:
@@ -91,6 +93,10 @@ class StoreWriter(Worker):
     def offer(self, action: Callable[[], Any], audio_bytes: int = 0) -> bool:
         """Queue a job; False when the queue is at its bound, or the writer has ended."""
         return self._enqueue(Job(action, audio_bytes))
+
+    def offer_file(self, action: Callable[[], Any], size_bytes: int) -> bool:
+        """Queue a job that writes to another file, in order with the audio; it deals with its errors itself."""
+        return self._enqueue(Job(action, size_bytes, tells=False))
 
     def call(self, action: Callable[[], T], timeout_seconds: float, *, drop_late: bool = False) -> T:
         """Queue a job and wait for its result. Raises StoreError when it does not come in time.
@@ -258,7 +264,7 @@ class StoreWriter(Worker):
 
     def _note_success(self, job: Job) -> None:
         self.completed += 1
-        if job.is_audio not in self._troubles:
+        if not job.tells or job.is_audio not in self._troubles:
             return
         self._troubles = {kind: trouble for kind, trouble in self._troubles.items() if kind is not job.is_audio}
         if not self._troubles:

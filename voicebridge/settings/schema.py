@@ -248,7 +248,7 @@ class HealthSettings(Section):
     low_level_seconds: Annotated[float, Field(ge=1, le=86_400)] = 600.0
     """See `low_level_dbfs`."""
     clipping_share: Annotated[float, Field(gt=0, le=1)] = 0.01
-    """Share of samples at full scale, over eight seconds, from which the input counts as clipped."""
+    """Share of samples at full scale, over six seconds, from which the input counts as clipped."""
     backlog_seconds: Annotated[float, Field(ge=1, le=86_400)] = 60.0
     """Audio that waits for its decode, from which a backlog that does not shrink is told."""
     disk_free_mb: Annotated[int, Field(ge=0)] = 256
@@ -275,16 +275,17 @@ class HttpSettings(Section):
     """`ADDRESS:PORT`, or `unix:PATH`. An address that others can reach needs `token`."""
     token: SecretStr = SecretStr("")
     """Asked of everybody where the address is not loopback, and of whoever changes something anywhere. Empty: nobody
-    may change anything."""
+    may change anything. Where the address is not loopback it has 16 characters or more."""
     token_file: OptionalPath = None
     """A file that holds the token instead."""
     allowed_hosts: str = ""
     """Names in the Host header, separated by spaces, that are answered besides loopback and the bind address: against
     DNS rebinding."""
     max_connections: Annotated[int, Field(ge=4, le=4096)] = 256
-    """Connections at once; more are turned away."""
+    """Connections at once; more are turned away. Where other machines can connect each address has a quarter."""
     requests_per_second: Annotated[int, Field(ge=1, le=100_000)] = 1000
-    """Requests answered in a second; more get status 429."""
+    """Requests answered in a second; more get status 429. Where other machines can connect each address has a
+    quarter."""
 
 
 class Settings(Section):

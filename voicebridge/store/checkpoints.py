@@ -4,23 +4,33 @@ What a record holds is the business of voicebridge.health; here it is JSON, with
 """
 
 import json
+import math
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voicebridge.domain.errors import StoreError
+from voicebridge.domain.errors import StoreError, UnstorableError
 from voicebridge.store.database import FILE_MODE, told, transaction
 from voicebridge.store.retention import SECONDS_PER_DAY
+from voicebridge.store.rows import storable
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
 FILE_NAME = "checkpoints.jsonl"
 THINNED_SECONDS = 300
-"""What is older than a day keeps one record in this time."""
+"""What is older than a day keeps one record in this time: the worst."""
+WHOLE_RECORDS = 10_000
+"""So many of the newest are kept as they are, and of more the older are thinned before they are a day old: at one a
+second they would be 86,400, and take the room of kept audio."""
+MOST_RECORDS = 40_000
+"""Of more the oldest go: 160 MB at 4 kB each. 90 days of one in five minutes are 26,000; each session has its own."""
+LINES_REMEMBERED = 512
+"""Records whose line is known to be written; more do not wait for the database (voicebridge.daemon.checkpointing)."""
 MAX_RECORDS = 10_000
 """Most records in one answer."""
 
@@ -47,14 +57,16 @@ class CheckpointLog:
         self.path = state_dir / FILE_NAME
         self._db = db
         self._max_bytes = max_bytes
-        self._lined: float | None = None
+        self._lined: deque[float] = deque(maxlen=LINES_REMEMBERED)
         self.lines_failed = 0
         """Lines that the file did not take; the database has them."""
 
     def add(self, row: Row) -> None:
-        """Commit a checkpoint and write its line; a second call with the same record changes nothing."""
-        text = json.dumps(row.record, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        with transaction(self._db):
+        """Commit a checkpoint and write its line; a second call with the same record changes nothing.
+
+        Raises UnstorableError for a record that cannot be kept, ever.
+        """
+        with _storable(row), transaction(self._db):
             self._db.conn.execute(
                 """INSERT INTO checkpoints (session_id, at, state, uptime_seconds, backlog_seconds, delay_p95_ms,
                         cpu_share, rss_bytes, record)
@@ -70,14 +82,18 @@ class CheckpointLog:
                     "delay_p95_ms": row.delay_p95_ms,
                     "cpu_share": row.cpu_share,
                     "rss_bytes": row.rss_bytes,
-                    "record": text,
+                    "record": _text(row),
                 },
             )
-        if self._lined == row.at:
+        self.line(row)
+
+    def line(self, row: Row) -> None:
+        """Write its line, once, for a database that is locked or lost holds up no file; one that fails is counted."""
+        if row.at in self._lined:
             return
-        self._lined = row.at
+        self._lined.append(row.at)
         try:
-            self._append(text)
+            self._append(_text(row))
         except StoreError:
             self.lines_failed += 1
 
@@ -102,25 +118,28 @@ class CheckpointLog:
                 os.close(descriptor)
 
 
-def checkpoints_between(db: "Database", since: float, until: float, limit: int) -> Sequence[dict[str, Any]]:
-    """Return records of this time, oldest first; of more than ``limit`` evenly spread ones, the newest among them.
+def _text(row: Row) -> str:
+    with _storable(row):
+        return json.dumps(_plain(row.record), separators=(",", ":"), allow_nan=False)
 
-    Raises StoreError.
-    """
-    limit = max(1, min(limit, MAX_RECORDS))
-    with told(db):
-        (count,) = db.conn.execute(
-            "SELECT count(*) FROM checkpoints WHERE at >= ? AND at < ?", (since, until)
-        ).fetchone()
-        step = -(-count // limit) if count else 1
-        rows = db.conn.execute(
-            """SELECT record FROM (
-                    SELECT at, id, record, row_number() OVER (ORDER BY at DESC, id DESC) - 1 AS back
-                    FROM checkpoints WHERE at >= ? AND at < ?
-                ) WHERE back % ? = 0 ORDER BY at, id""",
-            (since, until, step),
-        ).fetchall()
-    return [json.loads(row[0]) for row in rows]
+
+def _plain(value: Any) -> Any:
+    """Return what every reader of JSON takes: text that is Unicode, and no number that is none."""
+    if isinstance(value, Mapping):
+        return {storable(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return storable(value)
+
+
+@contextmanager
+def _storable(row: Row) -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UnstorableError(f"The checkpoint of {row.at:.0f} cannot be kept: {error}.", "Report it.") from error
 
 
 def newest_checkpoints(
@@ -138,18 +157,33 @@ def newest_checkpoints(
 def drop_old(db: "Database", days: int, now: float) -> int:
     """Delete checkpoints older than so many days, and thin out those older than a day; return how many went.
 
-    A day of one a second is 86,400 rows of 4 kB; older ones are thinned to the first in five minutes, so that 90 days
-    take no more than 26,000 rows however often one is taken. Raises StoreError.
+    Of five minutes of a session the worst stays: the gravest state, then the longest delay. A short trouble is to be
+    found after weeks. Raises StoreError.
     """
     with transaction(db):
         old = db.conn.execute("DELETE FROM checkpoints WHERE at < ?", (now - days * SECONDS_PER_DAY,))
         thinned = db.conn.execute(
-            """DELETE FROM checkpoints WHERE at < :before AND id NOT IN (
-                SELECT min(id) FROM checkpoints WHERE at < :before GROUP BY session_id, CAST(at / :every AS INTEGER)
+            """DELETE FROM checkpoints WHERE id IN (
+                SELECT id FROM (
+                    SELECT id, row_number() OVER (
+                        PARTITION BY session_id, CAST(at / :every AS INTEGER)
+                        ORDER BY CASE state WHEN 'deaf' THEN 0 WHEN 'degraded' THEN 1 ELSE 2 END,
+                            delay_p95_ms DESC, id
+                    ) AS place
+                    FROM checkpoints WHERE at < max(
+                        :before,
+                        coalesce((SELECT at FROM checkpoints ORDER BY at DESC, id DESC LIMIT 1 OFFSET :whole), 0)
+                    )
+                ) WHERE place > 1
             )""",
-            {"before": now - SECONDS_PER_DAY, "every": THINNED_SECONDS},
+            {"before": now - SECONDS_PER_DAY, "every": THINNED_SECONDS, "whole": WHOLE_RECORDS},
         )
-        return old.rowcount + thinned.rowcount
+        most = db.conn.execute(
+            "DELETE FROM checkpoints WHERE at < "
+            "(SELECT at FROM checkpoints ORDER BY at DESC, id DESC LIMIT 1 OFFSET ?)",
+            (MOST_RECORDS - 1,),
+        )
+        return old.rowcount + thinned.rowcount + most.rowcount
 
 
 def last_line(state_dir: Path) -> dict[str, Any] | None:

@@ -1,10 +1,8 @@
-"""Pages of what was heard, and what happened meanwhile: for those who look through the window (HTTP)."""
+"""Pages of what was heard: for those who look through the window (HTTP)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from voicebridge.domain.units import SAMPLE_RATE
 from voicebridge.domain.utterance import Status, UtteranceRecord
 from voicebridge.store.database import told
 from voicebridge.store.rows import RECORD_SQL, record_of, storable
@@ -71,46 +69,3 @@ def newest_settled(db: "Database") -> int:
     with told(db):
         newest: int = db.conn.execute("SELECT coalesce(max(sequence), 0) FROM settled").fetchone()[0]
         return newest
-
-
-def gaps_between(db: "Database", since: float, until: float) -> Sequence[dict[str, Any]]:
-    """Return gaps that touch this time, oldest first, with the wall times that the session's anchors give them.
-
-    Without an anchor (a source that is not paced) a gap ends when it was noted. Raises StoreError.
-    """
-    sql = f"""SELECT * FROM (
-            SELECT gaps.id, gaps.session_id, gaps.reason, gaps.start_sample, gaps.end_sample,
-                (gaps.end_sample - gaps.start_sample) / {float(SAMPLE_RATE)} AS seconds,
-                coalesce(
-                    (SELECT anchors.realtime_seconds + (gaps.start_sample - anchors.sample_index) / {float(SAMPLE_RATE)}
-                        FROM anchors WHERE anchors.session_id = gaps.session_id
-                            AND anchors.sample_index <= gaps.start_sample
-                        ORDER BY anchors.sample_index DESC LIMIT 1),
-                    gaps.noted_at - (gaps.end_sample - gaps.start_sample) / {float(SAMPLE_RATE)}
-                ) AS started_at
-            FROM gaps WHERE gaps.noted_at >= :since ORDER BY gaps.id DESC LIMIT :limit
-        ) WHERE started_at < :until AND started_at + seconds >= :since ORDER BY id"""  # noqa: S608 - our own numbers
-    return _rows(db, sql, since, until)
-
-
-def sessions_between(db: "Database", since: float, until: float) -> Sequence[dict[str, Any]]:
-    """Return sessions that touch this time, oldest first. Raises StoreError."""
-    sql = """SELECT * FROM (
-            SELECT id, started_at, ended_at, ending, version, source, engine, model FROM sessions
-            WHERE started_at < :until AND (ended_at IS NULL OR ended_at >= :since) ORDER BY id DESC LIMIT :limit
-        ) ORDER BY id"""
-    return _rows(db, sql, since, until)
-
-
-def events_between(db: "Database", since: float, until: float) -> Sequence[dict[str, Any]]:
-    """Return events of this time, oldest first. Raises StoreError."""
-    sql = """SELECT * FROM (
-            SELECT id, session_id, noted_at AS at, kind, detail FROM events
-            WHERE noted_at >= :since AND noted_at < :until ORDER BY id DESC LIMIT :limit
-        ) ORDER BY id"""
-    return _rows(db, sql, since, until)
-
-
-def _rows(db: "Database", sql: str, since: float, until: float) -> Sequence[dict[str, Any]]:
-    with told(db):
-        return list(db.query(sql, {"since": since, "until": until, "limit": MAX_ROWS}))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from voicebridge.domain.audio import Span
+from voicebridge.domain.text import as_unicode
 from voicebridge.domain.utterance import (
     EndedUtterance,
     EndReason,
@@ -119,4 +120,4 @@ def columns_of_outcome(outcome: Outcome) -> dict[str, Any]:
 
 def storable(value: Any) -> Any:
     """Return text with what is no Unicode replaced (names of files that are not UTF-8), anything else as it is."""
-    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+    return as_unicode(value) if isinstance(value, str) else value

@@ -69,6 +69,18 @@ def earlier_in_this_boot(db: "Database", session_id: int) -> int:
         return count
 
 
+def newest_session(db: "Database") -> tuple[int, str | None, float | None] | None:
+    """Return id, ending and end of the session that began last; both are None while it runs, and after a crash.
+
+    Raises StoreError.
+    """
+    with told(db):
+        found: tuple[int, str | None, float | None] | None = db.conn.execute(
+            "SELECT id, ending, ended_at FROM sessions ORDER BY id DESC LIMIT 1"
+        ).fetchone()
+        return found
+
+
 def close_crashed(db: "Database") -> int:
     """Mark every session without an end as crashed, at the last moment known of it; return how many.
 

@@ -9,6 +9,8 @@ from voicebridge.settings.schema import HttpSettings
 from voicebridge.web.address import Address, address_of
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+MIN_TOKEN_LENGTH = 16
+"""Where other machines can try tokens: 64 bits, if they are hexadecimal digits drawn by chance."""
 MAX_TOKEN_BYTES = 4096
 """A token file that is longer is another file."""
 
@@ -32,13 +34,19 @@ def access_of(settings: HttpSettings) -> Access:
     """Return who may ask, as the settings say.
 
     Raises SettingsError for an address that cannot be one, a token file that cannot be read, and for an address that
-    others can reach without a token.
+    others can reach without a token, or with a short one.
     """
     address, token = address_of(settings.bind), _token(settings)
     if not address.local and not token:
         raise SettingsError(
             f"http.bind = {settings.bind!r} can be reached by other machines, and there is no http.token.",
             "Set http.token or http.token_file (`openssl rand -hex 32` makes one), or bind to 127.0.0.1.",
+        )
+    if not address.local and len(token) < MIN_TOKEN_LENGTH:
+        raise SettingsError(
+            f"http.bind = {settings.bind!r} can be reached by other machines, and the token has fewer than "
+            f"{MIN_TOKEN_LENGTH} characters: it can be guessed.",
+            "`openssl rand -hex 32` makes a good one.",
         )
     named = {_bracketed(name.lower()) for name in settings.allowed_hosts.split()}
     own = set() if address.path is not None or address.everywhere else {_bracketed(address.host)}

@@ -1,6 +1,7 @@
 """What each route of the API answers (its description is in openapi.py)."""
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ DAY_SECONDS = 86_400.0
 DEFAULT_UTTERANCES = 50
 MAX_UTTERANCES = 200
 MAX_CHECKPOINTS = 2000
+MAX_WHOLE_CHECKPOINTS = 500
+"""Without ``fields``, at 3 to 4 kB each."""
 DEFAULT_CHECKPOINTS = 500
 MAX_TIMELINE_SECONDS = 31 * DAY_SECONDS
 MAX_WORDS = 200
@@ -54,9 +57,13 @@ class Period:
 class Api:
     """The routes that answer with what is now, and with what was."""
 
-    def __init__(self, window: Window, reads: Reads, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, window: Window, reads: Reads, levers: Reads, *, may_change: bool, clock: Callable[[], float] = time.time
+    ) -> None:
         self._window = window
+        self._may_change = may_change
         self._reads = reads
+        self._levers = levers
         self._clock = clock
         self._status = Recent(window.status.status, STATUS_SECONDS)
         self._metrics = Recent(window.status.metrics, STATUS_SECONDS)
@@ -78,9 +85,9 @@ class Api:
         return Response(self._metrics.get(), media_type=METRICS_TYPE)
 
     async def status(self, request: Request) -> Response:
-        """Return the status."""
+        """Return the status, and whether anything may be changed over HTTP here."""
         parameters(request)
-        return _answer(self._status.get())
+        return _answer({**self._status.get(), "may_change": self._may_change})
 
     async def utterances(self, request: Request) -> Response:
         """Return a page of utterances, and where the next one begins."""
@@ -119,14 +126,18 @@ class Api:
         return Response(audio, media_type=AUDIO_TYPE)
 
     async def checkpoints(self, request: Request) -> Response:
-        """Return checkpoints of the last day, or of another time."""
-        given = parameters(request, frozenset({"since", "until", "limit"}))
-        period = self._period(given)
+        """Return checkpoints of the last day, or of another time; whole, or some fields of each."""
+        given = parameters(request, frozenset({"since", "until", "after", "limit", "fields"}))
+        period, after, fields = self._period(given), given.moment("after"), given.fields("fields")
+        # The next number that there is: what was written at that very moment is known already.
+        since = period.since if after is None else max(period.since, math.nextafter(after, math.inf))
         limit = given.whole("limit", 1, MAX_CHECKPOINTS) or DEFAULT_CHECKPOINTS
+        limit = limit if fields else min(limit, MAX_WHOLE_CHECKPOINTS)
 
         def read() -> bytes:
-            found = self._window.store.checkpoints(period.since, period.until, limit)
-            return encoded_lists({"since": period.since, "until": period.until, "checkpoints": list(found)})
+            found = self._window.store.checkpoints(since, period.until, limit, fields)
+            told = {"since": period.since, "until": period.until, "total": found.total}
+            return encoded_lists({**told, "checkpoints": iter(found.records)})
 
         return Response(await self._reads.run(read), media_type=JSON_TYPE)
 
@@ -147,7 +158,7 @@ class Api:
         muted = muted_in(await _json_in(request))
         by = f"HTTP from {request.client.host}" if request.client and request.client.host else "HTTP"
         try:
-            await self._reads.run(partial(self._window.levers.mute, muted, by))
+            await self._levers.run(partial(self._window.levers.mute, muted, by))
         except VoicebridgeError as error:
             raise ProblemError(HTTPStatus.CONFLICT, str(error)) from error
         return _answer({"muted": muted})

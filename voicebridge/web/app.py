@@ -19,8 +19,8 @@ from voicebridge.web.events import Events
 from voicebridge.web.guard import Guard
 from voicebridge.web.openapi import description
 from voicebridge.web.problems import ProblemError, answer_to, encoded
-from voicebridge.web.rate import Bucket
-from voicebridge.web.reads import Reads
+from voicebridge.web.rate import Rates
+from voicebridge.web.reads import LEVERS, Reads
 from voicebridge.web.static_files import StaticFiles, read_static
 from voicebridge.web.streams import Streams
 
@@ -38,24 +38,28 @@ class Application:
     routes: tuple[Route, ...]
     streams: Streams
     counters: Counters
+    shared: bool
+    """Whether other machines can connect: then each address has its share."""
 
 
 def build(window: Window, access: Access, settings: HttpSettings, counters: Counters) -> Application:
     """Join the routes."""
 
-    def fault(_request: Request, _error: Exception) -> Response:
+    async def fault(_request: Request, _error: Exception) -> Response:
         # Starlette raises it again, and uvicorn logs it with its traceback.
         counters.failures += 1
         return answer_to(ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "This is our mistake; the log has details."))
 
     reads = Reads(counters)
     streams = Streams(window, reads, counters, most=int(settings.max_connections * STREAM_SHARE))
-    routes = _routes(Api(window, reads), Events(streams), StaticFiles(read_static()))
+    api = Api(window, reads, Reads(counters, LEVERS), may_change=bool(access.token))
+    routes = _routes(api, Events(streams), StaticFiles(read_static()))
     handlers = {ProblemError: _problem, HTTPException: _refusal, Exception: fault}
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
-    guard = Guard(app, access, Bucket(settings.requests_per_second), counters)
-    return Application(guard, routes, streams, counters)
+    shared = not access.address.local
+    guard = Guard(app, access, Rates(settings.requests_per_second, shared=shared), counters)
+    return Application(guard, routes, streams, counters, shared)
 
 
 def _routes(api: Api, events: Events, static: StaticFiles) -> tuple[Route, ...]:
@@ -83,11 +87,12 @@ def _routes(api: Api, events: Events, static: StaticFiles) -> tuple[Route, ...]:
     )
 
 
-def _problem(_request: Request, problem: Exception) -> Response:
+# Not plain functions: Starlette would call those in threads, up to 40 of them.
+async def _problem(_request: Request, problem: Exception) -> Response:
     assert isinstance(problem, ProblemError)
     return answer_to(problem)
 
 
-def _refusal(_request: Request, refusal: Exception) -> Response:
+async def _refusal(_request: Request, refusal: Exception) -> Response:
     assert isinstance(refusal, HTTPException)
     return answer_to(ProblemError(HTTPStatus(refusal.status_code), refusal.detail, refusal.headers))

@@ -16,6 +16,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from voicebridge.web.counters import Counters
+from voicebridge.web.crowd import Crowd
 from voicebridge.web.problems import PROBLEM_TYPE, body_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ LINGER_SECONDS = 1.0
 """How long one that was turned away may take to read why."""
 MAX_LINGERING = 64
 """Connections that are told why they are turned away; of more, each is closed without a word."""
+MAX_LINGERING_EACH = 8
+"""As much, of one address that has more than its share."""
+MAX_HELD_BYTES = 8_000_000
+"""Of answers that their readers have not taken yet, all together; the largest are dropped."""
 
 
 @dataclass(slots=True)
@@ -46,6 +51,7 @@ class Bounds:
     """What the connections of one server share; used by its loop's thread alone."""
 
     max_connections: int
+    crowd: Crowd
     counters: Counters
     clock: Callable[[], float]
 
@@ -73,8 +79,16 @@ class Connection(H11Protocol):
         """Begin, or turn it away when there are too many."""
         super().connection_made(transport)
         self._bounds.counters.connections += 1
-        if len(self.connections) > self._bounds.max_connections:
-            self._turn_away()
+        crowd = self._bounds.crowd
+        beyond_share = crowd.enter(self._address) - crowd.share
+        beyond = len(self.connections) - self._bounds.max_connections
+        if beyond > 0 or beyond_share > 0:
+            self._turn_away(silently=beyond > MAX_LINGERING or beyond_share > MAX_LINGERING_EACH)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Make room for another one."""
+        super().connection_lost(exc)
+        self._bounds.crowd.leave(self._address)
 
     def data_received(self, data: bytes) -> None:
         """Take a piece of a request; of a connection that was turned away it is thrown away."""
@@ -99,6 +113,10 @@ class Connection(H11Protocol):
         hint = error.error_status_hint if isinstance(error, h11.RemoteProtocolError) else HTTPStatus.BAD_REQUEST
         self._refuse(HTTPStatus(hint), str(error) if error is not None else msg)
         self.transport.close()
+
+    @property
+    def _address(self) -> str:
+        return self.client[0] if self.client else ""
 
     @property
     def held_bytes(self) -> int:
@@ -144,17 +162,22 @@ class Connection(H11Protocol):
             return False
         return now - self._held_since > TAKE_SECONDS
 
+    def pause_writing(self) -> None:
+        """Look at what is held for all, as this one's reader does not take it: a second later it may be too much."""
+        super().pause_writing()
+        drop_largest([one for one in self.connections if isinstance(one, Connection)])
+
     def resume_writing(self) -> None:
         """Much was taken; what is held now may be as much again."""
         super().resume_writing()
         self._held_since = None
 
-    def _turn_away(self) -> None:
+    def _turn_away(self, *, silently: bool) -> None:
         counters = self._bounds.counters
         counters.turned_away += 1
         self._turned_away_at = self._bounds.clock()
         self._asking_since = None
-        if len(self.connections) > self._bounds.max_connections + MAX_LINGERING:
+        if silently:
             self.transport.abort()
             return
         self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "There are too many connections.", "Retry-After: 1\r\n")
@@ -173,7 +196,7 @@ class Connection(H11Protocol):
         self.transport.write(head.encode("ascii") + body)
 
 
-def drop_largest(connections: Sequence[Connection], most_bytes: int) -> None:
+def drop_largest(connections: Sequence[Connection], most_bytes: int = MAX_HELD_BYTES) -> None:
     """Drop those that hold most, until all together hold no more than so much."""
     total = sum(connection.held_bytes for connection in connections)
     if total <= most_bytes:

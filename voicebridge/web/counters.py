@@ -10,7 +10,7 @@ class Counters:
     connections: int = 0
     """Accepted since the start."""
     turned_away: int = 0
-    """Connections beyond ``http.max_connections``."""
+    """Connections beyond ``http.max_connections``, or beyond the share of one address."""
     too_slow: int = 0
     """Connections that took too long to ask."""
     not_reading: int = 0
@@ -19,11 +19,11 @@ class Counters:
     """What was no HTTP, or too large a header."""
     requests: int = 0
     limited: int = 0
-    """Requests beyond ``http.requests_per_second``."""
+    """Requests beyond ``http.requests_per_second``, or beyond the share of one address."""
     refused: int = 0
     """Requests for another Host, from another Origin, or without the token."""
     busy: int = 0
-    """Reads of the store that were refused because too many waited, or that took too long."""
+    """Calls (reads of the store, mute) that were refused because too many waited or hung, or that took too long."""
     streams: int = 0
     """Event streams that were begun."""
     streams_dropped: int = 0

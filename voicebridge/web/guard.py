@@ -14,7 +14,7 @@ from starlette.datastructures import MutableHeaders
 from voicebridge.web.access import Access
 from voicebridge.web.counters import Counters
 from voicebridge.web.problems import ProblemError, answer_to
-from voicebridge.web.rate import Bucket
+from voicebridge.web.rate import Rates
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -43,10 +43,10 @@ WRITE_CHALLENGE = 'Bearer realm="voicebridge"'
 class Guard:
     """An ASGI application around another one."""
 
-    def __init__(self, app: "ASGIApp", access: Access, bucket: Bucket, counters: Counters) -> None:
+    def __init__(self, app: "ASGIApp", access: Access, rates: Rates, counters: Counters) -> None:
         self._app = app
         self._access = access
-        self._bucket = bucket
+        self._rates = rates
         self._counters = counters
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
@@ -63,9 +63,8 @@ class Guard:
         await self._app(scope, receive, send)
 
     def _look_at(self, scope: "Scope") -> None:
-        if not self._bucket.take():
-            self._counters.limited += 1
-            raise ProblemError(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests in this second.", {"Retry-After": "1"})
+        client = scope.get("client")
+        self._limit(self._rates.take_share(client[0] if client else ""))
         headers = Headers(scope)
         try:
             host = headers.only(b"host")
@@ -76,6 +75,13 @@ class Guard:
         except ProblemError:
             self._counters.refused += 1
             raise
+        # Last, so that whoever has no token takes nothing of what those who have one share.
+        self._limit(self._rates.take())
+
+    def _limit(self, may_pass: bool) -> None:
+        if not may_pass:
+            self._counters.limited += 1
+            raise ProblemError(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests in this second.", {"Retry-After": "1"})
 
     def _check_host(self, scope: "Scope", host: str) -> None:
         name = name_of(host)

@@ -11,11 +11,12 @@ from voicebridge.web.api import (
     JSON_TYPE,
     MAX_CHECKPOINTS,
     MAX_UTTERANCES,
+    MAX_WHOLE_CHECKPOINTS,
     MAX_WORDS,
     STATUSES,
 )
 from voicebridge.web.events import EVENT_TYPE, KINDS
-from voicebridge.web.parameters import MAX_ID, MAX_SECONDS
+from voicebridge.web.parameters import FIELD_PATTERN, MAX_FIELDS, MAX_ID, MAX_SECONDS
 from voicebridge.web.problems import PROBLEM_TYPE
 from voicebridge.web.schemas import SCHEMAS
 
@@ -104,12 +105,34 @@ def _heard() -> Described:
 
 
 def _measured() -> Described:
-    many = _query("limit", "At most so many, thinned evenly.", _whole(1, MAX_CHECKPOINTS, DEFAULT_CHECKPOINTS))
+    wanted = (
+        *_period("were written"),
+        _query("after", "Only newer ones: `at` of the newest one that is known.", _MOMENT),
+        _query(
+            "limit",
+            f"At most so many, thinned evenly; of whole records at most {MAX_WHOLE_CHECKPOINTS}.",
+            _whole(1, MAX_CHECKPOINTS, DEFAULT_CHECKPOINTS),
+        ),
+        _query(
+            "fields",
+            f"Only these fields of each, and `at`: at most {MAX_FIELDS}, with dots into objects "
+            "(`state,memory.rss_bytes`). What a record does not have is null.",
+            {
+                "type": "array",
+                "items": {"type": "string", "pattern": f"^{FIELD_PATTERN}$"},
+                "minItems": 1,
+                "maxItems": MAX_FIELDS,
+                "uniqueItems": True,
+            },
+            style="form",
+            explode=False,
+        ),
+    )
     return {
         "/api/checkpoints": _get(
             "Health records, oldest first; of the last day by default.",
             {"200": _json("The checkpoints.", "Checkpoints")},
-            (*_period("were written"), many),
+            wanted,
             _STORE,
         ),
         "/api/timeline": _get(

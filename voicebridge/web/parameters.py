@@ -7,12 +7,15 @@ from http import HTTPStatus
 from voicebridge.web.problems import ProblemError
 
 _NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,4})?", re.ASCII)
+FIELD_PATTERN = r"[A-Za-z0-9_-]{1,40}(\.[A-Za-z0-9_-]{1,40}){0,3}"
+_FIELD = re.compile(FIELD_PATTERN)
 _WHOLE = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 MAX_ID = 2**63 - 1
 """Of SQLite's rows."""
 MAX_ID_DIGITS = len(str(MAX_ID))
 MAX_SECONDS = 1e12
 """The year 33658."""
+MAX_FIELDS = 32
 
 
 class Parameters:
@@ -61,6 +64,16 @@ class Parameters:
         named = tuple(text.split(","))
         if not set(named) <= set(known):
             raise _bad(f"{name} must be some of {', '.join(known)}, separated by commas.")
+        return tuple(dict.fromkeys(named))
+
+    def fields(self, name: str) -> tuple[str, ...]:
+        """Return names of fields, with dots into objects, separated by commas."""
+        text = self._values.get(name)
+        if text is None:
+            return ()
+        named = tuple(text.split(","))
+        if len(named) > MAX_FIELDS or not all(_FIELD.fullmatch(one) for one in named):
+            raise _bad(f"{name} must be at most {MAX_FIELDS} names, with dots into objects, separated by commas.")
         return tuple(dict.fromkeys(named))
 
 

@@ -1,7 +1,7 @@
 """Answers that say what is wrong (RFC 9457, application/problem+json), and JSON that any parser takes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -39,7 +39,7 @@ def encoded(content: Any) -> bytes:
 
 
 def encoded_lists(content: Mapping[str, Any]) -> bytes:
-    """Return an object as ``encoded`` does, whose lists may be long.
+    """Return an object as ``encoded`` does, whose lists may be long, or come one item after the other.
 
     Each of their items is encoded by itself: one call holds the interpreter for all of its time (10 MB: a tenth of a
     second), and the audio device does not wait that long.
@@ -48,7 +48,7 @@ def encoded_lists(content: Mapping[str, Any]) -> bytes:
 
 
 def _listed(value: Any) -> bytes:
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | Iterator):
         return b"[" + b",".join(encoded(item) for item in value) + b"]"
     return encoded(value)
 

@@ -1,7 +1,13 @@
 """How many requests are answered in a second."""
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable
+
+from voicebridge.web.crowd import share_of
+
+MAX_ADDRESSES = 256
+"""Addresses whose rate is remembered; of more the one that asked longest ago is forgotten."""
 
 
 class Bucket:
@@ -25,3 +31,27 @@ class Bucket:
             return False
         self._left -= 1
         return True
+
+
+class Rates:
+    """The rate of everybody together and, where it is shared, of each address; used by one thread."""
+
+    def __init__(self, per_second: int, *, shared: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._all = Bucket(per_second, clock)
+        self._share = share_of(per_second) if shared else 0
+        self._clock = clock
+        self._each: OrderedDict[str, Bucket] = OrderedDict()
+
+    def take_share(self, address: str) -> bool:
+        """Say whether this address may ask once more now; to be asked of every request, whatever it is."""
+        if not self._share:
+            return True
+        bucket = self._each.pop(address, None) or Bucket(self._share, self._clock)
+        self._each[address] = bucket
+        if len(self._each) > MAX_ADDRESSES:
+            self._each.popitem(last=False)
+        return bucket.take()
+
+    def take(self) -> bool:
+        """Say whether one more may be answered now; to be asked of those that may have an answer."""
+        return self._all.take()

@@ -68,6 +68,10 @@ SCHEMAS: dict[str, Any] = {
             "source": _TEXT,
             "engine_state": {"enum": ["loading", "ready", "failed"]},
             "muted": _FLAG,
+            "may_change": {
+                **_FLAG,
+                "description": "Whether anything may be changed over HTTP here: a token is set.",
+            },
             "waiting": _WHOLE,
             "backlog_seconds": _NUMBER,
         }
@@ -76,13 +80,24 @@ SCHEMAS: dict[str, Any] = {
     "Utterances": _object(
         {"utterances": _list({"$ref": "#/components/schemas/Utterance"}), "next_before_id": _maybe(_WHOLE)}
     ),
-    "Checkpoints": _object({**_PERIOD, "checkpoints": _list({"type": "object"})}),
+    "Checkpoints": _object(
+        {
+            **_PERIOD,
+            "total": {**_WHOLE, "description": "How many there are in this time, before they are thinned."},
+            "checkpoints": _list(_object({}, at=_NUMBER)),
+        }
+    ),
     "Timeline": _object(
         {
             **_PERIOD,
             "gaps": _list(_object({"started_at": _NUMBER, "seconds": _NUMBER, "reason": _TEXT})),
             "sessions": _list(_object({"id": _WHOLE, "started_at": _NUMBER, "ended_at": _maybe(_NUMBER)})),
             "events": _list(_object({"at": _NUMBER, "kind": _TEXT, "detail": _maybe(_TEXT)})),
+            "totals": {
+                **_object({"gaps": _WHOLE, "gap_seconds": _NUMBER, "sessions": _WHOLE, "events": _WHOLE}),
+                "description": "Of all there are; a list holds 1000 at most: the longest gaps, the newest others. "
+                "`gap_seconds` is what was lost within this time.",
+            },
         }
     ),
     "Event": _object(

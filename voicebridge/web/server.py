@@ -17,10 +17,9 @@ from voicebridge.web.address import bound
 from voicebridge.web.app import Application, build
 from voicebridge.web.connection import KEEP_ALIVE_SECONDS, MAX_HEADER_BYTES, Bounds, Connection, drop_largest
 from voicebridge.web.counters import Counters
+from voicebridge.web.crowd import Crowd
 
 TICK_SECONDS = 1.0
-MAX_HELD_BYTES = 16_000_000
-"""Of answers that their readers have not taken yet, all together; the largest are dropped."""
 TICKS = 10
 """What uvicorn counts in a second: its ticks are a tenth of one, which is ten wake-ups for nothing."""
 FLUSH_SECONDS = 0.5
@@ -45,7 +44,8 @@ class Server(uvicorn.Server):
         self._sign = sign
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
-        self._bounds = Bounds(settings.max_connections, application.counters, clock)
+        crowd = Crowd(settings.max_connections, shared=application.shared)
+        self._bounds = Bounds(settings.max_connections, crowd, application.counters, clock)
         super().__init__(self._config())
 
     def stop(self) -> None:
@@ -85,7 +85,7 @@ class Server(uvicorn.Server):
         connections = self._connections()
         for connection in connections:
             connection.look(now)
-        drop_largest(connections, MAX_HELD_BYTES)
+        drop_largest(connections)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

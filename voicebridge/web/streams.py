@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -92,11 +93,14 @@ class Streams:
         self._lost = 0
         self._latest: int | None = None
         """The utterance that was settled last, once that is known."""
+        self._handed: int | None = None
+        """The number that the feed gave last."""
         self._locating = asyncio.Lock()
         self._told_state: dict[str, Any] = {}
         self._told_level: tuple[int, bool] = (-1, False)
         self._ticking: asyncio.Task[None] | None = None
         self._closed = False
+        self._blind = False
 
     @property
     def count(self) -> int:
@@ -112,8 +116,7 @@ class Streams:
         stream = Stream(kinds)
         self._streams.add(stream)
         self._counters.streams += 1
-        if self._reader is None:
-            self._begin()
+        self._begin()
         return stream
 
     def close(self, stream: Stream) -> None:
@@ -134,8 +137,13 @@ class Streams:
         yield f"retry: {RETRY_MS}\n\n".encode("ascii")
         # With an id, so that who comes back has something to resume after, even when nothing was said meanwhile.
         position = await self._position() if last_sequence is None else None
-        stream.offer("state", frame_of(summary(self._window.status.status()), position))
-        yield stream.take()
+        if last_sequence is not None:
+            last_sequence = await self._resumable(last_sequence)
+        # Without descriptors it cannot be had: the tick says so, and tells it later.
+        with suppress(OSError):
+            stream.offer("state", frame_of(summary(self._window.status.status()), position))
+        if frames := stream.take():
+            yield frames
         if last_sequence is not None:
             async for frames in self._missed(stream, last_sequence):
                 yield frames
@@ -153,6 +161,21 @@ class Streams:
                 except ProblemError:
                     return None
             return self._latest
+
+    async def _resumable(self, last_sequence: int) -> int:
+        """Return where to go on after this number: from the beginning, if it was never given.
+
+        After a lost database numbers begin at 1 again: what is above all of them was given by the one before.
+        """
+        position = await self._position()
+        if position is None or last_sequence <= position:
+            return last_sequence
+        try:
+            # Asked for anew: what the store has given may be newer than what the feed has told.
+            newest = await self._reads.run(self._window.feed.newest)
+        except ProblemError:
+            return last_sequence
+        return last_sequence if last_sequence <= newest else 0
 
     async def _missed(self, stream: Stream, last_sequence: int) -> AsyncIterator[bytes]:
         told = 0
@@ -173,11 +196,15 @@ class Streams:
                 stream.end()
 
     def _begin(self) -> None:
-        self._lost = 0
+        """Begin what does not run: also after a fault, while streams that it has ended are still held by somebody."""
         loop = asyncio.get_running_loop()
-        self._reader = self._window.feed.subscribe(_waker(loop, self._hand_on))
-        self._ticking = loop.create_task(self._tick_on())
-        self._ticking.add_done_callback(self._look_at_end)
+        if self._reader is None:
+            self._lost = 0
+            self._reader = self._window.feed.subscribe(_waker(loop, self._hand_on))
+        if self._ticking is None or self._ticking.done():
+            self._told_state, self._told_level = {}, (-1, False)
+            self._ticking = loop.create_task(self._tick_on())
+            self._ticking.add_done_callback(self._look_at_end)
 
     def _end(self) -> None:
         if self._reader is not None:
@@ -187,7 +214,7 @@ class Streams:
             self._ticking.cancel()
             self._ticking = None
         self._told_state, self._told_level = {}, (-1, False)
-        self._latest = None
+        self._latest = self._handed = None
 
     def _look_at_end(self, ticking: "asyncio.Task[None]") -> None:
         """Begin anew, with clients that come back, after a fault of ours."""
@@ -200,14 +227,26 @@ class Streams:
     async def _tick_on(self) -> None:
         tick = 0
         while True:
-            self._tell_level()
-            if tick % STATE_TICKS == 0:
-                self._tell_state()
+            self._tell_what_is(with_state=tick % STATE_TICKS == 0)
             if tick % BEAT_TICKS == BEAT_TICKS - 1:
                 self._send("", BEAT)
             self._hand_on()
             tick += 1
             await asyncio.sleep(TICK_SECONDS)
+
+    def _tell_what_is(self, *, with_state: bool) -> None:
+        """Tell the level, and the state; without descriptors (EMFILE) neither may be had, and the rest goes on."""
+        try:
+            self._tell_level()
+            if with_state:
+                self._tell_state()
+        except OSError as error:
+            if not self._blind:
+                logger.warning("the event streams cannot tell level and state: %s; they go on without", error)
+                self._counters.failures += 1
+            self._blind = True
+        else:
+            self._blind = False
 
     def _tell_level(self) -> None:
         level, speech = self._window.status.level()
@@ -228,17 +267,26 @@ class Streams:
             return
         for entry in self._reader.take():
             if entry["type"] == "state":
-                self._tell_state()  # as it is by now, and as it is told otherwise
+                self._tell_what_is(with_state=True)  # as it is by now, and as it is told otherwise
                 continue
             sequence = entry.get("sequence")
-            if sequence is not None and self._latest is not None:
-                self._latest = max(self._latest, sequence)
+            if sequence is not None:
+                self._note(sequence)
             self._send(str(entry["type"]), frame_of(entry, sequence), sequence)
         if self._reader.dropped != self._lost:
             # Something is missing for everybody: they come back, and are given it from the store.
             self._lost = self._reader.dropped
             for stream in self._streams:
                 stream.end()
+
+    def _note(self, sequence: int) -> None:
+        """Note the newest number; one that is not above the one before it is the first of a new database."""
+        if self._handed is not None and sequence <= self._handed:
+            for stream in self._streams:
+                stream.sent_sequence = 0
+        self._handed = sequence
+        if self._latest is not None:
+            self._latest = sequence
 
     def _send(self, kind: str, frame: bytes, sequence: int | None = None) -> None:
         for stream in self._streams:

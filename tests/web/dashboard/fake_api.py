@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 import wave
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,6 +48,8 @@ class FakeApi:
         self.timeline: Json = {"gaps": [], "sessions": [], "events": []}
         self.muted_by: list[Json] = []
         self.resumed_from: list[str] = []
+        self.asked: list[str] = []
+        """Every address that was asked for, with its parameters, in this order."""
         self.clock_ahead_seconds = 0.0
         self.port = 0
         self._server: ThreadingHTTPServer | None = None
@@ -114,8 +116,21 @@ class FakeApi:
             if words in (one["text"] or "").lower()
             and one["utterance_id"] < before
             and query.get("status", one["status"]) == one["status"]
+            and float(query.get("since", 0)) <= one["started_at"] < float(query.get("until", 1 << 60))
         ]
         return found[: int(query.get("limit", 50))]
+
+    def measured(self, query: Mapping[str, str]) -> Json:
+        """Return checkpoints as the store would: newer ones, evenly thinned, with the fields asked for."""
+        found = [
+            one
+            for one in self.checkpoints
+            if float(query["since"]) <= one["at"] < float(query["until"]) and one["at"] > float(query.get("after", 0))
+        ]
+        step = -(-len(found) // int(query["limit"])) or 1
+        fields = ["at", *query["fields"].split(",")]
+        thinned = [one for back, one in enumerate(reversed(found)) if back % step == 0]
+        return {"checkpoints": [only(one, fields) for one in reversed(thinned)], "total": len(found)}
 
 
 class _Server(ThreadingHTTPServer):
@@ -139,12 +154,13 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
         api = self.server.api
+        api.asked.append(self.path)
         if path == "/api/status":
             self._json(api.status | {"written_at": time.time() + api.clock_ahead_seconds})
         elif path == "/api/utterances":
             self._json({"utterances": api.page(query)})
         elif path == "/api/checkpoints":
-            self._json({"checkpoints": [c for c in api.checkpoints if c["at"] >= float(query["since"])]})
+            self._json(api.measured(query))
         elif path == "/api/timeline":
             self._json(api.timeline)
         elif path == "/healthz":
@@ -204,6 +220,18 @@ class _Handler(BaseHTTPRequestHandler):
         with suppress(queue.Empty):
             return reader.get(timeout=HEARTBEAT_SECONDS)
         return b": still here\n\n"
+
+
+def only(record: Json, fields: Sequence[str]) -> Json:
+    """Return a record with these fields alone, in its shape; what it does not have is null."""
+    found: Json = {}
+    for field in fields:
+        *above, name = field.split(".")
+        there, here = record, found
+        for one in above:
+            there, here = there.get(one, {}), here.setdefault(one, {})
+        here[name] = there.get(name)
+    return found
 
 
 def tone(seconds: float = 0.5, rate: int = 16_000) -> bytes:

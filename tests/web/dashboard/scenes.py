@@ -60,9 +60,12 @@ def status(now: float) -> dict[str, Any]:
         "gap_seconds": 4.2,
         "counters": {},
         "deaf_seconds": 0.0,
+        "uptime_seconds": 15.2 * HOUR,
+        "delay_hour_ms": {"count": 41, "still_waiting": 1, "p50": 510.0, "p95": 920.0, "p99": 1100.0, "max": 1130.0},
         "delay_ms": {"count": 1100, "still_waiting": 1, "p50": 430.0, "p95": 1240.0, "p99": 2100.0, "max": 4031.0},
         "reasons": [],
         "muted": False,
+        "may_change": True,
         "capture": {"state": "hearing", "source": "USB Conference Microphone"},
     }
 
@@ -123,14 +126,14 @@ def happened(now: float) -> dict[str, Any]:
             {"id": 3, "started_at": now - 2 * HOUR, "seconds": 3.8, "reason": "stalled"},
         ],
         "events": [
-            {"id": 1, "at": now - 20 * HOUR, "kind": "device_lost", "detail": "USB Conference Microphone is gone."},
+            {"id": 1, "at": now - 20 * HOUR, "kind": "capture_lost", "detail": "USB Conference Microphone is gone."},
             {
                 "id": 2,
                 "at": now - 20 * HOUR + 37,
-                "kind": "device_back",
+                "kind": "capture_back",
                 "detail": "USB Conference Microphone is back.",
             },
-            {"id": 3, "at": now - 3 * HOUR, "kind": "settings", "detail": "Settings were read again: log.level."},
+            {"id": 3, "at": now - 3 * HOUR, "kind": "reloaded", "detail": "in force: log.level; after a restart: "},
         ],
     }
 

@@ -90,6 +90,19 @@ def test_mute_with_the_token(page: Page, api: FakeApi) -> None:
     assert api.muted_by == [{"muted": True}, {"muted": False}]
 
 
+def test_where_nothing_may_be_changed_the_page_says_how_it_is_done_instead(page: Page, api: FakeApi) -> None:
+    api.status |= {"may_change": False}
+    page.open(api.address)
+    button = "document.querySelector('#mute-button')"
+    page.wait(f"return {button}.disabled && {button}.textContent === 'Mute'")
+    assert page.script("return document.querySelector('#mute-note').checkVisibility()")
+    assert page.text("#mute-note") == "Not from here: set http.token, or use voicebridge mute."
+    assert page.script(f"return {button}.getAttribute('aria-describedby')") == "mute-note"
+    assert not page.script("return document.querySelector('#token-button').checkVisibility()"), "there is no token"
+    api.become(muted=True)
+    page.wait_for("#mute-note", "voicebridge unmute")
+
+
 def test_a_wrong_token_is_told_and_forgotten(page: Page, api: FakeApi) -> None:
     page.click("#mute-button")
     page.type("#mute-token", "guess")
@@ -153,7 +166,7 @@ def test_without_checkpoints_the_charts_say_so(page: Page, api: FakeApi) -> None
 def test_gaps_and_outages_are_told_in_words_too(page: Page) -> None:
     page.wait("return document.querySelectorAll('.timeline .gap').length === 3")
     assert page.script("return document.querySelectorAll('.timeline .ran').length") == 2
-    assert "3 gaps, 41 s lost. 2 sessions, 1 ended badly." in page.text("#timeline")
+    assert "3 gaps, 41 s lost. Not running for 48 min. 2 sessions, 1 ended badly." in page.text("#timeline")
     assert "The microphone was away: 37 s lost" in page.text(".happenings")
     assert "Session 6 ended: crashed" in page.text(".happenings")
 

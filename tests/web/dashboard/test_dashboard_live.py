@@ -60,6 +60,10 @@ def test_a_deaf_daemon_has_no_level(page: Page, api: FakeApi) -> None:
     api.become(state="deaf", reasons=[DEVICE_LOST])
     page.wait_for("#speech", "No signal")
     assert page.text("#level-text") == ""
+    api.publish("level", level=3277, speech=True)
+    api.publish("partial", text="what came after it")
+    page.wait_for("#partial", "what came after it")
+    assert page.text("#speech") == "No signal", "the last level must not look like a new one"
 
 
 def test_it_hears_again(page: Page, api: FakeApi) -> None:
@@ -152,3 +156,30 @@ def test_the_figures_are_those_of_the_status(page: Page) -> None:
 
 def test_the_version_is_told(page: Page) -> None:
     page.wait_for("footer", "Voicebridge 1.2.3.")
+
+
+def test_a_source_is_named_by_what_it_plays_and_a_model_once(page: Page, api: FakeApi) -> None:
+    api.status |= {"source": "interview.wav", "capture": {"source": "replay"}, "model": "whisper-commands"}
+    page.open(api.address)
+    told = page.text("#figures")
+    assert "interview.wav" in told
+    assert "replay" not in told
+    assert "whisper-commands" in told
+    assert "whisper whisper" not in told
+
+
+def test_the_delay_is_that_of_the_last_hour_and_of_the_session(page: Page) -> None:
+    assert "510 msp95 920 ms, in the last hour; 430 ms, p95 1.2 s in this session" in page.text("#figures")
+
+
+def test_an_hour_without_speech_leaves_the_delay_of_the_session(page: Page, api: FakeApi) -> None:
+    api.status["delay_hour_ms"] = {"count": 0, "still_waiting": 0, "p50": None, "p95": None, "p99": None, "max": None}
+    page.open(api.address)
+    assert "430 msp95 1.2 s, in this session; nothing in the last hour" in page.text("#figures")
+
+
+def test_in_the_first_hour_there_is_one_delay(page: Page, api: FakeApi) -> None:
+    api.status |= {"uptime_seconds": 900.0}
+    page.open(api.address)
+    assert "430 msp95 1.2 s, in this session" in page.text("#figures")
+    assert "hour" not in page.text("#figures > :nth-child(7)")

@@ -1,9 +1,10 @@
 /** The page: what comes over the feed, what is asked for from time to time, and which part shows it. */
 
-import { get, rows } from "/static/api.js";
-import { makeCharts, momentOf } from "/static/checkpoints.js";
+import { get } from "/static/api.js";
+import { CHARTED, makeCharts } from "/static/checkpoints.js";
 import { byId, tell, visible } from "/static/dom.js";
 import { Feed } from "/static/feed.js";
+import { Happened, Measured } from "/static/history.js";
 import { holdLevel, showLevel, showNoLevel, showSpeech } from "/static/live.js";
 import { askToken, bindLevers, showMute } from "/static/mute.js";
 import { refreshAges, showFigures, showState } from "/static/state.js";
@@ -16,18 +17,21 @@ const HISTORY_MS = 30_000;
 const AGES_MS = 1_000;
 /** The daemon makes its status four times a second at most: what news is about is in the next one. */
 const STATUS_AGE_MS = 400;
-/** However many gaps come at once, the history is asked for once. */
-const GAPS_MS = 1_500;
+/** However much happens at once, the history is asked for once, and not again before a while. */
+const NEWS_MS = 1_500;
+const NEXT_NEWS_MS = 15_000;
 /** Of a box that is new, this much is shown at least. */
 const SHORTEST_SECONDS = 300;
-const MOST_POINTS = 500;
 /** A clock that is off by more is told. */
 const CLOCK_SECONDS = 5;
 
 const charts = makeCharts();
+const measured = new Measured(CHARTED);
+const happened = new Happened();
 let timeline = null;
 let status = null;
-let historyAsked = 0;
+let historyLoadedMs = -Infinity;
+let deaf = false;
 /** That the engine is not loaded yet: a reason that only the feed tells. */
 let engineLoading = null;
 /** When the daemon was last heard of, on the viewer's clock; lostSince is null while it answers. */
@@ -47,31 +51,43 @@ const feed = new Feed("/api/events", {
 });
 
 const takers = {
-  level: (level) => showLevel(level.level, Boolean(level.speech)),
+  level: (level) => { if (!deaf) showLevel(level.level, Boolean(level.speech)); },
   speech: ({ speech }) => showSpeech(Boolean(speech)),
   partial: ({ text }) => showPartial(text),
   pending: (utterance) => { takeUtterance({ ...utterance, status: "pending" }); showPartial(""); },
   utterance: (utterance) => takeUtterance(utterance),
   state: takeState,
-  gap: () => soon(loadHistory, GAPS_MS),
+  gap: noteNews,
 };
 
 function take(type, content) {
   lastHeard = viewerNow();
-  if (takers[type]) takers[type](content);
-  else soon(loadStatus, STATUS_AGE_MS);
+  if (takers[type]) {
+    takers[type](content);
+    return;
+  }
+  soon(loadStatus, STATUS_AGE_MS);
+  noteNews();
+}
+
+/** Something happened that belongs on the timeline. */
+function noteNews() {
+  happened.outdate();
+  soon(loadHistory, Math.max(NEWS_MS, historyLoadedMs + NEXT_NEWS_MS - performance.now()));
 }
 
 function takeState(news) {
   engineLoading = news.reasons.find((reason) => reason.code === "engine_loading");
   showHealth(news.state, news.reasons);
   soon(loadStatus, STATUS_AGE_MS);
+  noteNews();
 }
 
 /** A deaf daemon has no level: the last one must not look like a new one. */
 function showHealth(state, reasons) {
   showState(state, reasons, "");
-  if (state === "deaf") showNoLevel();
+  deaf = state === "deaf";
+  if (deaf) showNoLevel();
 }
 
 const reasonsOf = ({ reasons, engine_state: engine }) =>
@@ -130,42 +146,46 @@ function noteClock(writtenAt) {
   if (off) tell(byId("clock-note"), `The clock of the daemon's machine is ${lasting(Math.abs(ahead))} ${ahead > 0 ? "ahead of" : "behind"} yours. Times are by its clock.`);
 }
 
-/** Ask for the time that is chosen; an answer to what was asked before is thrown away. */
+/** Bring charts and timeline up to date, for the time that is chosen. */
 async function loadHistory() {
-  const mine = ++historyAsked;
   const until = now();
-  const since = until - Number(byId("range").value);
-  const span = { since: since.toFixed(3), until: (until + 1).toFixed(3) };
-  const [checkpoints, happened] = await Promise.all([
-    get("/api/checkpoints", { ...span, limit: MOST_POINTS }), get("/api/timeline", span)]);
-  if (mine !== historyAsked) return;
-  const from = beginning(happened, since, until);
-  const points = rows(checkpoints).map((row) => ({ ...row, at: momentOf(row) }));
-  charts.forEach((chart) => chart.show(points, from, until));
+  const seconds = chosenSeconds();
+  historyLoadedMs = performance.now();
+  await Promise.all([measured.load(seconds, until), happened.load(seconds, until)]);
+  // Another time may have been chosen meanwhile; that has its own answers.
+  if (seconds !== chosenSeconds()) return;
+  const from = beginning(happened.answer.sessions, until - seconds, until);
+  charts.forEach((chart) => chart.show(measured.rows, from, until, measured.every));
   const deafSince = status?.state === "deaf" && status.deaf_seconds ? until - status.deaf_seconds : null;
-  timeline.show(happened, from, until, deafSince);
+  timeline.show(happened.answer, from, until, deafSince);
 }
 
+const chosenSeconds = () => Number(byId("range").value);
+
 /** Before the very first session there was nothing; a later one may follow an outage, which is to be seen. */
-function beginning(happened, since, until) {
-  const first = happened.sessions.find((session) => session.id === 1);
+function beginning(sessions, since, until) {
+  const first = sessions.find((session) => session.id === 1);
   return first ? Math.max(since, Math.min(first.started_at, until - SHORTEST_SECONDS)) : since;
 }
 
 /** Whatever cannot be had now is asked for again soon: only the feed decides that the daemon is lost. */
 const quietly = (load) => load().catch((error) => { if (error.status === 401) askToken(); });
 
-/** Load something after a while, once for all who want it meanwhile. */
+/** Load something after a while, once for all who want it meanwhile; not for a page that nobody sees. */
 function soon(load, afterMs) {
   if (planned.has(load)) return;
   planned.add(load);
   setTimeout(() => {
     planned.delete(load);
-    quietly(load);
+    if (!document.hidden) quietly(load);
   }, afterMs);
 }
 
+/** What nobody sees is not asked for, but for the feed, which keeps the state in the title: a page may lie open for weeks. */
+const wanted = () => !document.hidden && lostSince === null;
+
 function refresh() {
+  if (document.hidden) return;
   quietly(loadStatus).then(() => quietly(loadHistory));
   soon(loadStatus, STATUS_AGE_MS);
 }
@@ -195,8 +215,8 @@ function start() {
   bindLevers(() => { feed.again(); refresh(); });
   byId("range").addEventListener("change", () => quietly(loadHistory));
   document.addEventListener("visibilitychange", () => { if (!document.hidden) { feed.again(); refresh(); } });
-  setInterval(() => { if (lostSince === null) quietly(loadStatus); }, STATUS_MS);
-  setInterval(() => { if (lostSince === null) quietly(loadHistory); }, HISTORY_MS);
+  setInterval(() => { if (wanted()) quietly(loadStatus); }, STATUS_MS);
+  setInterval(() => { if (wanted()) quietly(loadHistory); }, HISTORY_MS);
   setInterval(everySecond, AGES_MS);
   feed.run();
 }

@@ -12,10 +12,14 @@ const BOTTOM = 20;
 const HOLE = 3;
 const TABLE_ROWS = 24;
 
-/** A chart in a figure: `series` are [{name, value(row)}], drawn in the styles s0 (solid), s1 (dashed), ... */
+/**
+ * A chart in a figure: `series` are [{name, value(row)}], drawn in the styles s0 (solid), s1 (dashed), ...; `top` is the
+ * least value at the upper edge, `note(rows)` a sentence on what is shown.
+ */
 export class Chart {
-  constructor(title, series, format, smallestTop = 0) {
-    Object.assign(this, { title, series, format, smallestTop, rows: [], span: [0, 1], said: "", pointed: null });
+  constructor(title, series, format, { top = 0, note = () => "" } = {}) {
+    Object.assign(this, { title, series, format, smallestTop: top, note });
+    Object.assign(this, { rows: [], every: 1, span: [0, 1], said: "", pointed: null });
     this.svg = draw("svg", { class: "chart", role: "img", tabindex: "0" });
     this.summary = make("p", { class: "summary dim small" });
     this.table = make("details", { class: "small" }, make("summary", {}, "As a table"));
@@ -41,9 +45,10 @@ export class Chart {
     this.table.addEventListener("toggle", () => this.fillTable());
   }
 
-  /** Show rows ({at, ...}, oldest first) between two moments. */
-  show(rows, from, until) {
+  /** Show rows ({at, ...}, oldest first; one in `every` that there are) between two moments. */
+  show(rows, from, until, every = 1) {
     this.rows = rows;
+    this.every = every;
     this.span = [from, until];
     this.pointed = null;
     this.describe();
@@ -124,9 +129,11 @@ export class Chart {
   describe() {
     const values = this.values();
     const newest = this.rows.findLast((row) => this.series.some(({ value }) => Number.isFinite(value(row))));
-    const text = newest
-      ? `Newest: ${this.told(newest)}. Lowest ${this.format(Math.min(...values))}, highest ${this.format(Math.max(...values))}.`
+    const among = this.every > 1 ? ` of those drawn, one record in ${this.every}` : "";
+    const told = newest
+      ? `Newest: ${this.told(newest)}. Lowest ${this.format(Math.min(...values))}, highest ${this.format(Math.max(...values))}${among}.`
       : "Nothing was measured in this time.";
+    const text = [told, this.note(this.rows)].filter(Boolean).join(" ");
     this.said = text;
     tell(this.summary, text);
     this.svg.setAttribute("aria-label", `${this.title}. ${text} Arrow keys read single values.`);
@@ -148,14 +155,14 @@ export class Chart {
 }
 
 /**
- * The least round number (one whose half is round, too) that is not below a value; `thousand` is 1024 for bytes, and
- * 60 for seconds, of which a minute and more is round in minutes.
+ * The least round number (one whose half is round, too) that is not below a value; `thousand` is 60 for
+ * seconds, of which a minute and more is round in minutes.
  */
 function niceTop(value, thousand = 1000) {
   if (!(value > 0)) return 1;
   const unit = thousand === 60 ? sexagesimal(value) : thousand ** Math.floor(Math.log(value) / Math.log(thousand));
   const power = unit * 10 ** Math.floor(Math.log10(value / unit));
-  return power * [1, 2, 4, 6, 8, 10].find((factor) => factor * power >= value * 0.999);
+  return power * [1, 2, 3, 4, 6, 8, 10].find((factor) => factor * power >= value * 0.999);
 }
 
 const sexagesimal = (seconds) => [86400, 3600, 60, 1].find((unit) => seconds >= unit) ?? 1;

@@ -2,15 +2,20 @@
 
 import { keepToken, post, token } from "/static/api.js";
 import { byId, tell, visible } from "/static/dom.js";
+import { sourceOf } from "/static/state.js";
 
 let status = null;
 let onChange = () => {};
 
-/** Show on the button what it would do. */
+/** Show on the button what it would do; where nothing may be changed over HTTP, say how it is done instead. */
 export function showMute(newest) {
   status = newest;
   const button = byId("mute-button");
-  button.disabled = !newest;
+  const closed = newest?.may_change === false;
+  button.disabled = !newest || closed;
+  byId("mute-note").hidden = !closed;
+  byId("token-button").hidden = closed;
+  tell(byId("mute-command"), newest?.muted ? "voicebridge unmute" : "voicebridge mute");
   tell(button, newest?.muted ? "Unmute" : "Mute");
   button.dataset.muted = String(Boolean(newest?.muted));
 }
@@ -29,7 +34,7 @@ export function bindLevers(changed) {
 
 function question() {
   const verb = status.muted ? "Unmute" : "Mute";
-  const source = visible(status.capture?.source || status.source);
+  const source = sourceOf(status);
   tell(byId("mute-title"), `${verb} Voicebridge on ${location.host}?`);
   tell(byId("mute-what"), status.muted
     ? `From then on, what “${source}” hears is stored and turned into text again.`

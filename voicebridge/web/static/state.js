@@ -68,17 +68,16 @@ function withCommands(text) {
 
 /** Show the figures of a status. */
 export function showFigures(status) {
-  const delay = status.delay_ms;
   const waiting = status.waiting ? `${wholeNumber(status.waiting)} (${lasting(status.backlog_seconds)} of audio)` : "none";
   const figures = [
     ["Up for", lasting(now() - status.started_at), `since ${shortTime(status.started_at)}`],
-    ["Source", visible(status.capture?.source || status.source), ""],
-    ["Engine", `${status.engine} ${status.model}`.trim(), status.engine_state],
+    ["Source", sourceOf(status), ""],
+    ["Engine", engineOf(status), status.engine_state],
     ["Heard", lasting(status.heard_seconds), `${lasting(status.speech_seconds)} of it speech`],
     ["Utterances", wholeNumber(status.utterances), outcomes(status)],
     ["Waiting", waiting, ""],
-    ["Delay to text", delay?.count ? lasting(delay.p50 / 1000) : "–", delay?.count ? `p95 ${lasting(delay.p95 / 1000)}, in this session` : ""],
-    ["Gaps", status.gaps ? `${wholeNumber(status.gaps)} (${lasting(status.gap_seconds)})` : "none", "in this session"],
+    ["Delay to text", ...delayInWords(status)],
+    ["Gaps", status.gaps ? `${wholeNumber(status.gaps)} (${lasting(status.gap_seconds)})` : "none", gapDetail(status)],
   ];
   const list = byId("figures");
   if (!list.children.length) list.append(...figures.map(([name]) => figure(name)));
@@ -91,6 +90,36 @@ export function showFigures(status) {
 function figure(name) {
   return make("div", {}, make("dt", {}, name),
     make("dd", {}, make("span", { class: "value" }), make("span", { class: "detail dim" })));
+}
+
+/** Names of the parts that feed a file or a pipe; what is heard is the file. */
+const FEEDERS = new Set(["replay", "stdin"]);
+
+/** What is really heard, by the name that says most. */
+export function sourceOf({ capture, source }) {
+  const heard = capture?.source ?? "";
+  return visible(!heard || (FEEDERS.has(heard) && source) ? source : heard);
+}
+
+/** Engine and model; a model's name often begins with that of its engine, which is said once. */
+const engineOf = ({ engine, model }) => visible(model.startsWith(engine) ? model : `${engine} ${model}`.trim());
+
+const HOUR_SECONDS = 3600;
+const inMs = (ms) => lasting(ms / 1000);
+
+/** The delay of the last hour, and that of the session beside it: after weeks that one hardly moves any more. */
+function delayInWords({ delay_ms: session, delay_hour_ms: hour, uptime_seconds: up }) {
+  if (!session?.count) return ["–", ""];
+  if (!(up > HOUR_SECONDS)) return [inMs(session.p50), `p95 ${inMs(session.p95)}, in this session`];
+  if (!hour?.count) return [inMs(session.p50), `p95 ${inMs(session.p95)}, in this session; nothing in the last hour`];
+  const whole = `${inMs(session.p50)}, p95 ${inMs(session.p95)} in this session`;
+  return [inMs(hour.p50), `p95 ${inMs(hour.p95)}, in the last hour; ${whole}`];
+}
+
+/** The gap that goes on is not counted yet, and is the one that matters. */
+function gapDetail(status) {
+  const going = status.state === "deaf" && status.deaf_seconds;
+  return `in this session${going ? `; nothing is heard now, for ${lasting(status.deaf_seconds)}` : ""}`;
 }
 
 function outcomes(status) {

@@ -63,20 +63,18 @@ export function ago(moment) {
 
 lasting.thousand = 60;
 
-/** Bytes in binary units. */
+/** Bytes in decimal units (a MB is 10^6 bytes), as the command line tells them. */
 export function bytes(count) {
   if (!Number.isFinite(count)) return "–";
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const units = ["B", "kB", "MB", "GB", "TB"];
   let left = count;
   let unit = 0;
-  while (left >= 1024 && unit < units.length - 1) {
-    left /= 1024;
+  while (left >= 1000 && unit < units.length - 1) {
+    left /= 1000;
     unit += 1;
   }
   return `${left >= 100 || unit === 0 ? Math.round(left) : trimmed(left)} ${units[unit]}`;
 }
-
-bytes.thousand = 1024;
 
 export const wholeNumber = (value) => (Number.isFinite(value) ? Math.round(value).toLocaleString() : "–");
 export const percent = (value) => (Number.isFinite(value) ? `${value >= 10 ? Math.round(value) : trimmed(value)} %` : "–");

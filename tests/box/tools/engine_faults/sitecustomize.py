@@ -1,6 +1,7 @@
 """Makes the speech library fail on demand: first in PYTHONPATH of the service, never in a test's own process.
 
-What the file /run/engine-fault says happens at each decode: ``hang``, ``raise`` or ``die``; nothing without the file.
+What the file /run/engine-fault (or the one that ENGINE_FAULT names) says happens at each decode: ``hang``, ``wait``
+(until the file is gone), ``raise`` or ``die``; nothing without the file.
 """
 
 import importlib.abc
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-ORDERS = Path("/run/engine-fault")
+ORDERS = Path(os.environ.get("ENGINE_FAULT", "/run/engine-fault"))
 TARGET = "faster_whisper.transcribe"
 
 
@@ -22,6 +23,10 @@ def misbehave() -> None:
     order = ORDERS.read_text().strip() if ORDERS.exists() else ""
     if order == "hang":
         threading.Event().wait()
+    elif order == "wait":
+        pause = threading.Event()
+        while ORDERS.exists():
+            pause.wait(0.1)
     elif order == "raise":
         raise RuntimeError("the speech library failed, as the test wants it")
     elif order == "die":

@@ -11,13 +11,12 @@ import numpy.typing as npt
 
 from voicebridge.daemon.machine_look import LOOK_SECONDS as MACHINE_LOOK_SECONDS
 from voicebridge.domain.audio import Samples
-from voicebridge.domain.units import FRAME_SAMPLES, FRAMES_PER_SECOND
-from voicebridge.pipeline.loudness import FLOOR_DB, FULL_SCALE, below_full_scale
+from voicebridge.domain.units import FRAME_SAMPLES, FRAMES_PER_SECOND, FULL_SCALE, MEGABYTE
+from voicebridge.pipeline.loudness import FLOOR_DB, below_full_scale
 from voicebridge_bench.checkpoint_times import Record
 from voicebridge_bench.claims import Claim, Line, exactly, within, worst
 from voicebridge_bench.outside import Look
 
-MEGABYTE = 1_000_000
 NEAR_SECONDS = 0.1
 """Two looks: a checkpoint reads its figures within some milliseconds, and more when both cores are taken."""
 AGED_SECONDS = MACHINE_LOOK_SECONDS + 0.5

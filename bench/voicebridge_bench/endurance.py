@@ -15,13 +15,12 @@ from voicebridge.daemon.session import Orders, Started, hear
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.events import Event, UtteranceSettled
 from voicebridge.domain.ports import Engine, EngineInfo
-from voicebridge.domain.units import samples_to_ms
+from voicebridge.domain.units import MEGABYTE, samples_to_ms
 from voicebridge.domain.utterance import Status, Transcript
 from voicebridge.settings import Settings
 from voicebridge_bench.playlist import Piece, write_playlist
 
 SAMPLE_EVERY_SECONDS = 0.05
-MEGABYTE = 1_000_000
 PAUSE_SECONDS = 1.0
 BUSY_FACTOR = 1.3
 """Each utterance is decoded for so much longer than it and its pause last, so that the engine falls ever further

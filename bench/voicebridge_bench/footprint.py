@@ -15,13 +15,13 @@ import numpy as np
 import psutil
 
 from voicebridge.domain.errors import VoicebridgeError
+from voicebridge.domain.units import MEGABYTE
 from voicebridge.health.status import read_status
 from voicebridge.settings import paths
 
 START_SECONDS = 30.0
 POLL_SECONDS = 0.1
 WARM_UP_SECONDS = 5.0
-MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

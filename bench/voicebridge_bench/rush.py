@@ -16,11 +16,10 @@ from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import VoicebridgeError
 from voicebridge.domain.events import Event, UtteranceSettled
 from voicebridge.domain.ports import EngineInfo
-from voicebridge.domain.units import FRAME_SAMPLES, samples_to_ms
+from voicebridge.domain.units import FRAME_SAMPLES, MEGABYTE, samples_to_ms
 from voicebridge.domain.utterance import Transcript
 from voicebridge.settings.schema import HealthSettings, HttpSettings, Settings
 from voicebridge_bench.crowd import Crowd
-from voicebridge_bench.footprint import MEGABYTE
 from voicebridge_bench.live_room import LiveRoom
 from voicebridge_bench.overhead import INTERVAL_SECONDS, answers, crowd_call, free_ports
 

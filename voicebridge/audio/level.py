@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from voicebridge.domain.audio import GapReason, Samples
+from voicebridge.domain.units import dbfs
 
 SILENCE_DBFS = -100.0
 """Level of digital silence: just under the -96 dB that 16 bits can tell."""
-_FULL_SCALE = 32768.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,7 @@ def level_of(block: Samples) -> Level:
 
 
 def _dbfs(amplitude: float) -> float:
-    if amplitude <= 0:
-        return SILENCE_DBFS
-    return max(SILENCE_DBFS, 20.0 * float(np.log10(amplitude / _FULL_SCALE)))
+    return max(SILENCE_DBFS, dbfs(amplitude))
 
 
 class LevelMeter:

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voicebridge.audio.resample import Block
-
-_FULL_SCALE = 32768
+from voicebridge.domain.units import FULL_SCALE
 
 
 class SignalCheck:
@@ -44,7 +43,7 @@ class SignalCheck:
         if not samples.size:
             return 0
         largest = np.abs(samples.astype(np.float64)).max()
-        return int(min(np.nan_to_num(largest * (_FULL_SCALE if dtype.kind == "f" else 1.0)), _FULL_SCALE))
+        return int(min(np.nan_to_num(largest * (FULL_SCALE if dtype.kind == "f" else 1.0)), FULL_SCALE))
 
     def begin(self, rate: int, dtype: npt.DTypeLike) -> None:
         """Say what the blocks of a new stream will be like; what was frozen may be so no more, zeros go on."""

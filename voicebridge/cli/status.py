@@ -1,7 +1,6 @@
 """`voicebridge status`: how the daemon of a state directory is."""
 
 import json
-import math
 import sys
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from voicebridge.cli.service_state import for_reading
 from voicebridge.daemon.control_client import Client
 from voicebridge.domain.errors import ControlError, ExitCode
 from voicebridge.domain.text import printable
+from voicebridge.domain.units import dbfs
 from voicebridge.settings import paths
 
 STALE_SECONDS = 30.0
@@ -34,7 +34,6 @@ STALE_SECONDS = 30.0
 ASK_SECONDS = 1.0
 """How long the control thread has to answer before what was written last is shown."""
 WATCH_SECONDS = 2.0
-FULL_SCALE = 32768
 CODES = {
     "degraded": ExitCode.DEGRADED,
     "deaf": ExitCode.DEAF,
@@ -255,4 +254,4 @@ def _source(status: dict[str, Any]) -> str:
 
 
 def _dbfs(level: float) -> str:
-    return f"{20 * math.log10(level / FULL_SCALE):.0f} dBFS" if level > 0 else "silence"
+    return f"{dbfs(level):.0f} dBFS" if level > 0 else "silence"

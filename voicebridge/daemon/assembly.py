@@ -11,6 +11,7 @@ from voicebridge.domain.capture import CaptureReport
 from voicebridge.domain.errors import SpeechError
 from voicebridge.domain.ports import Engine, EventSink, Source
 from voicebridge.domain.timeline import Anchor
+from voicebridge.domain.units import MEGABYTE
 from voicebridge.settings import Settings, paths
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from voicebridge.pipeline.transcriber import Transcriber
     from voicebridge.pipeline.unsettled import Unsettled
 
-MEGABYTE = 1_000_000
 UNPACED_BACKLOG = 8
 """Utterances that may wait for the engine before a source that can wait is held."""
 

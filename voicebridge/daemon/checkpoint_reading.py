@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from voicebridge.daemon.gauges import waiting_seconds
 from voicebridge.domain.audio import GapReason
-from voicebridge.domain.units import FRAMES_PER_SECOND, samples_to_seconds
+from voicebridge.domain.units import FRAMES_PER_SECOND, dbfs, samples_to_seconds
 from voicebridge.health import checkpoint as record
-from voicebridge.pipeline.loudness import FLOOR_DB, FULL_SCALE
+from voicebridge.pipeline.loudness import FLOOR_DB
 
 if TYPE_CHECKING:
     from voicebridge.daemon.duties import StatusReporter
@@ -258,7 +258,7 @@ def _level(before: Marks, after: Marks) -> record.Level:
 
 
 def _dbfs(amplitude: float) -> float:
-    return round(max(-float(FLOOR_DB), 20 * math.log10(amplitude / FULL_SCALE)), 1) if amplitude else -float(FLOOR_DB)
+    return round(max(-float(FLOOR_DB), dbfs(amplitude)), 1)
 
 
 def _peak_dbfs(before: Sequence[int], after: Sequence[int]) -> float:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from voicebridge.daemon.checkpoint_reading import Reading
 from voicebridge.daemon.messages import CHECKPOINT_MISSED, log_event
 from voicebridge.domain.errors import StoreError, UnstorableError
+from voicebridge.domain.units import MEGABYTE
 from voicebridge.health.checkpoint import Checkpoint
 from voicebridge.health.keeper import Duty
 
@@ -29,7 +30,6 @@ FIRST_SECONDS = 5.0
 RETRY_SECONDS = 2.0
 LINE_BYTES = 8_000
 """About what a line takes; it counts in the store writer's queue as so much audio."""
-BYTES_PER_MB = 1_000_000
 
 
 class Checkpointing:
@@ -50,7 +50,7 @@ class Checkpointing:
         """Checkpoints that found no place while the store took none."""
         self._watch = watch
         self._reading = reading
-        self._log = CheckpointLog(notebook.db, state, health.checkpoint_file_mb * BYTES_PER_MB)
+        self._log = CheckpointLog(notebook.db, state, health.checkpoint_file_mb * MEGABYTE)
         self._every_seconds = health.interval_seconds
         self._waiting: deque[tuple[float, Row]] = deque()
         self._offered = False

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from voicebridge import __version__
 from voicebridge.domain.errors import StoreDamagedError, StoreUnavailableError
 from voicebridge.domain.events import StoreNotice
+from voicebridge.domain.units import MEGABYTE
 from voicebridge.pipeline.recorder import Shelf
 from voicebridge.settings import Settings, StoreSettings, paths
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from voicebridge.store.retention import KeptAudio
     from voicebridge.store.sessions import SessionInfo
     from voicebridge.store.spool import DirectorySpool
-
-BYTES_PER_MB = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Notebook:
         from voicebridge.store.retention import parse_retention
 
         self.kept.retention = parse_retention(settings.retain_audio)
-        self.housekeeping.apply(settings.max_bytes, settings.reserve_mb * BYTES_PER_MB)
+        self.housekeeping.apply(settings.max_bytes, settings.reserve_mb * MEGABYTE)
 
     @property
     def alarm(self) -> str:
@@ -108,7 +107,7 @@ def open_notebook(
     """
     from voicebridge.store.reserve import Reserve
 
-    reserve = Reserve(state, settings.store.reserve_mb * BYTES_PER_MB)
+    reserve = Reserve(state, settings.store.reserve_mb * MEGABYTE)
     opener = _Opener(settings, state, source_name, tell, reserve)
     try:
         return opener.open_sound()

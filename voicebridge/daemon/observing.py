@@ -7,7 +7,7 @@ from voicebridge.daemon import assembly
 from voicebridge.daemon.assembly import Plan
 from voicebridge.daemon.gauges import waiting_seconds
 from voicebridge.daemon.lifecycle import Daemon
-from voicebridge.domain.units import samples_to_seconds
+from voicebridge.domain.units import MEGABYTE, samples_to_seconds
 from voicebridge.health.looks import told_from
 from voicebridge.health.machine import Machine
 from voicebridge.health.observation import NO_MACHINE, NO_TREND
@@ -22,7 +22,6 @@ COMMIT_DEADLINE_SECONDS = 180.0
 was seen to hold a write for 30 s at a time."""
 CHECKPOINT_LATE_SECONDS = 5.0
 """After it was due, a checkpoint that has not been kept is late."""
-BYTES_PER_MB = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def limits_of(settings: Settings) -> Limits:
         low_level=health.low_level_seconds,
         clipping_share=health.clipping_share,
         backlog=health.backlog_seconds,
-        disk_free_bytes=health.disk_free_mb * BYTES_PER_MB,
+        disk_free_bytes=health.disk_free_mb * MEGABYTE,
         celsius=health.temperature_celsius,
         checkpoint=health.interval_seconds + CHECKPOINT_LATE_SECONDS,
     )

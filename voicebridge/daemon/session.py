@@ -29,11 +29,14 @@ from voicebridge.domain.units import FRAME_MS, seconds_to_samples
 from voicebridge.settings import Settings, paths
 
 if TYPE_CHECKING:
+    from voicebridge.daemon.descriptors import DescriptorReserve
     from voicebridge.daemon.duties import StatusReporter
     from voicebridge.daemon.lifecycle import Daemon
     from voicebridge.daemon.notebook import Notebook
     from voicebridge.daemon.steering import Steering
+    from voicebridge.daemon.stock import Stock
     from voicebridge.daemon.watch import Watch
+    from voicebridge.health.keeper import Keeper
     from voicebridge.pipeline.store_writer import StoreWriter
 
 logger = logging.getLogger(__name__)
@@ -185,11 +188,10 @@ def _daemon(plan: Plan) -> "Daemon":
 
 def _run(orders: Orders, plan: Plan, daemon: "Daemon", live: LiveSettings, on_event: Callable[[Event], None]) -> None:
     from voicebridge.daemon.descriptors import DescriptorReserve
-    from voicebridge.daemon.duties import StatusReporter, duties
+    from voicebridge.daemon.duties import StatusReporter
     from voicebridge.daemon.metering import Metering
     from voicebridge.daemon.stock import taking_stock
     from voicebridge.daemon.watch import StatusLine
-    from voicebridge.health.keeper import Duty, Keeper
 
     watch, line = _watch(daemon, plan), StatusLine()
     reporter = StatusReporter(watch, orders.state, line)
@@ -206,16 +208,11 @@ def _run(orders: Orders, plan: Plan, daemon: "Daemon", live: LiveSettings, on_ev
         _note(plan, daemon.crew.writer, event)
         on_event(event)
 
-    reporter.more_counters.append(orders.around.counters)
     steered = _steered(orders, plan, daemon, live, reporter)
     served = _served(orders, plan, daemon, reporter, metering.metrics)
     _tell_recovery(plan, daemon)
-    housekeeping = Duty(HOUSEKEEPING_SECONDS, orders.around.housekeeping)
     spare = DescriptorReserve(daemon.alarms)
-    reporter.more_counters.append(spare.counters)
-    spares = Duty(SPARES_SECONDS, spare.look)
-    keeper = Keeper((spares, *duties(watch, reporter), *stock.duties(), housekeeping), time.monotonic)
-    reporter.more_counters.append(keeper.counters)
+    keeper = _keeper(orders, watch, reporter, stock, spare)
     stock.start()
     daemon.start(keeper)
     why = "a fault of its own"
@@ -236,6 +233,20 @@ def _run(orders: Orders, plan: Plan, daemon: "Daemon", live: LiveSettings, on_ev
             spare.close()
             stock.stop()
             reporter.close()
+
+
+def _keeper(
+    orders: Orders, watch: "Watch", reporter: "StatusReporter", stock: "Stock", spare: "DescriptorReserve"
+) -> "Keeper":
+    """Return the keeper with all its duties; what it needs to open a file comes first."""
+    from voicebridge.daemon.duties import duties
+    from voicebridge.health.keeper import Duty, Keeper
+
+    first = Duty(SPARES_SECONDS, spare.look)
+    last = Duty(HOUSEKEEPING_SECONDS, orders.around.housekeeping)
+    keeper = Keeper((first, *duties(watch, reporter), *stock.duties(), last), time.monotonic)
+    reporter.more_counters += [orders.around.counters, spare.counters, keeper.counters]
+    return keeper
 
 
 def _steered(

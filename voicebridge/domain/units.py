@@ -1,7 +1,9 @@
-"""Units of audio time: samples, frames, milliseconds and seconds.
+"""Units: of audio time (samples, frames, milliseconds, seconds), of level, and of size.
 
 Everything inside the pipeline counts samples at 16 kHz; other units exist only at its edges.
 """
+
+import math
 
 SAMPLE_RATE = 16_000
 """Samples per second inside the pipeline."""
@@ -12,6 +14,9 @@ FRAME_SAMPLES = SAMPLE_RATE * FRAME_MS // 1000
 FRAMES_PER_SECOND = 1000 // FRAME_MS
 SAMPLE_BYTES = 2
 """Bytes of one int16 sample."""
+FULL_SCALE = 32768
+"""The largest magnitude of an int16 sample: 0 dBFS."""
+MEGABYTE = 1_000_000
 
 
 def ms_to_samples(milliseconds: float) -> int:
@@ -32,3 +37,8 @@ def samples_to_ms(samples: int) -> float:
 def samples_to_seconds(samples: int) -> float:
     """Return a count of samples as seconds."""
     return samples / SAMPLE_RATE
+
+
+def dbfs(amplitude: float) -> float:
+    """Return an amplitude of int16 samples in dB below full scale; minus infinity for silence."""
+    return 20 * math.log10(amplitude / FULL_SCALE) if amplitude > 0 else -math.inf

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from voicebridge.domain.capture import CaptureState, SoundServer
-from voicebridge.domain.units import FRAMES_PER_SECOND, SAMPLE_RATE
+from voicebridge.domain.units import FRAMES_PER_SECOND, FULL_SCALE, SAMPLE_RATE
 from voicebridge.health.metrics_family import (
     Family,
     Json,
@@ -19,8 +19,6 @@ from voicebridge.health.metrics_family import (
 )
 from voicebridge.health.probes import RULES, State
 
-FULL_SCALE = 32768.0
-"""Levels in the status are of int16."""
 CODES = tuple(rule.code for rule in RULES)
 OUTCOMES = ("done", "rejected", "failed")
 _NO_BOUNDS = ("bytes_", "checkpoints_", "control_", "http_", "feed_readers", "ring_overrun_samples")

@@ -1,12 +1,10 @@
 """How loud it was: sums that only grow, so that many watchers can take differences and none resets another's."""
 
-import math
-
 import numpy as np
 
 from voicebridge.domain.audio import Samples
+from voicebridge.domain.units import dbfs
 
-FULL_SCALE = 32768
 CLIPPED_FROM = 32767
 """Magnitude from which a sample counts as clipped."""
 FLOOR_DB = 97
@@ -36,4 +34,4 @@ class Loudness:
 
 def below_full_scale(peak: int) -> int:
     """Return how many whole decibels a magnitude, 0 to 32768, is below full scale; FLOOR_DB for silence."""
-    return min(FLOOR_DB, int(-20 * math.log10(peak / FULL_SCALE))) if peak else FLOOR_DB
+    return min(FLOOR_DB, int(-dbfs(peak))) if peak else FLOOR_DB

@@ -53,8 +53,9 @@ class AudioSettings(Section):
 class CaptureSettings(Section):
     """When a microphone counts as lost, and how it is looked for."""
 
-    stall_seconds: Annotated[float, Field(ge=1, le=60)] = 3.0
-    """A stream that delivers nothing for this long is stalled: it is torn down and opened again."""
+    stall_seconds: Annotated[float, Field(ge=1, le=60)] = 2.5
+    """A stream that delivers nothing for this long is stalled: it is torn down and opened again. With the look and the
+    telling it is known within 3 s."""
     first_block_seconds: Annotated[float, Field(ge=1, le=60)] = 6.0
     """The same before the first block: an idle PulseAudio source was seen to take 2.2 s to begin."""
     rate_tolerance: Annotated[float, Field(ge=0.01, le=0.9)] = 0.1

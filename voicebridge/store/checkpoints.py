@@ -3,6 +3,7 @@
 What a record holds is the business of voicebridge.health; here it is JSON, with a few columns beside it to look for.
 """
 
+import errno
 import json
 import math
 import os
@@ -107,13 +108,14 @@ class CheckpointLog:
                 length = os.fstat(descriptor).st_size
                 if length and length + len(line) > self._max_bytes:
                     self.path.replace(self.path.with_name(FILE_NAME + ".1"))
-                    os.close(descriptor)
-                    descriptor = os.open(self.path, flags, FILE_MODE)
+                    # The new one first: if it cannot be had, the old one is still ours to close, once.
+                    full, descriptor = descriptor, os.open(self.path, flags, FILE_MODE)
+                    os.close(full)
                     length = 0
                 if os.write(descriptor, line) < len(line):
                     # A full disk took a part of it: half a line would spoil the next one, too.
                     os.ftruncate(descriptor, length)
-                    raise OSError(28, os.strerror(28), str(self.path))
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
             finally:
                 os.close(descriptor)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from voicebridge.daemon.checks.finding import Finding, error, ok, warning
 from voicebridge.domain.errors import DetectorError, SpeechError
+from voicebridge.domain.units import MEGABYTE
 from voicebridge.settings import Settings, paths
 
 BASE_BYTES = 250_000_000
 """Process, ring, backlog and libraries, without a model."""
 MODEL_FACTOR = 2
 """Weights are stored as float16 and held as float32 where the CPU cannot compute with float16."""
-MEGABYTE = 1_000_000
 
 
 def detector(settings: Settings) -> Finding:

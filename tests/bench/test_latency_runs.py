@@ -13,7 +13,7 @@ import time
 import wave
 from pathlib import Path
 
-import jsonschema  # type: ignore[import-untyped]  # it brings no types
+import jsonschema
 import numpy as np
 import psutil
 import pytest

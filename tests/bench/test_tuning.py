@@ -4,7 +4,7 @@ import json
 import time
 from pathlib import Path
 
-import jsonschema  # type: ignore[import-untyped]  # it brings no types
+import jsonschema
 import numpy as np
 import pytest
 from click.testing import CliRunner

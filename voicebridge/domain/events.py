@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from voicebridge.domain.audio import Gap
-from voicebridge.domain.utterance import PendingUtterance, UtteranceRecord
+from voicebridge.domain.utterance import PendingUtterance, UtteranceKey, UtteranceRecord, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,28 @@ class UtteranceSettled:
     """An utterance was committed as done, rejected or failed."""
 
     record: UtteranceRecord
+
+
+@dataclass(frozen=True, slots=True)
+class WordsFound:
+    """The times of an utterance's words were committed; they are looked for after its text was delivered."""
+
+    utterance_id: int
+    words: tuple[Word, ...]
+    confidence: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartialHeard:
+    """What an open utterance says so far. Never stored; the final text takes its place."""
+
+    key: UtteranceKey
+    stable: str
+    """Agreed on by two decodes in succession; of the next partial's stable text it is a prefix."""
+    tentative: str
+    """What the newest decode says after that; it may change."""
+    end_sample: int
+    """What was said up to here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +182,8 @@ Event: TypeAlias = (
     | SpeechDiscarded
     | UtteranceStored
     | UtteranceSettled
+    | WordsFound
+    | PartialHeard
     | GapNoted
     | CaptureChanged
     | DeviceMoved

@@ -17,6 +17,7 @@ from voicebridge.domain.utterance import (
     Transcript,
     UtteranceKey,
     UtteranceRecord,
+    Word,
 )
 
 SettingsT_contra = TypeVar("SettingsT_contra", contravariant=True)
@@ -182,6 +183,49 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class WordFinder(Protocol):
+    """An addition to Engine for those that can tell a text before the times of its words. Same thread.
+
+    Such an engine's ``decode`` returns no words.
+    """
+
+    def find_words(self, transcript: Transcript, audio: Samples, start_sample: int) -> tuple[Word, ...]:
+        """Return the words of a transcript that ``decode`` returned for this audio, with their times.
+
+        Cheap for the newest transcript; an older one costs an encoder pass. Empty when the settings want no words.
+        Raises SpeechError.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEvidence:
+    """What is known in a pause when it has to be said whether the sentence is done."""
+
+    text: str
+    """The speculative decode's."""
+    speech_seconds: float
+    fall_db: float
+    """See MayEnd."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnVerdict:
+    """How long a silence is to end the utterance, and why, as a short word (``sentence done``, ``mid-number``)."""
+
+    hangover_ms: int
+    reason: str
+
+
+class TurnDetector(Protocol):
+    """Says in a pause whether somebody has finished. Rules, or a model; pure, called by the transcriber's thread."""
+
+    def judge(self, evidence: TurnEvidence) -> TurnVerdict:
+        """Say how long to wait. The hangover lies within the bounds that the settings give."""
+        ...
+
+
 class Spool(Protocol):
     """The audio of utterances that have no transcript yet, on disk.
 
@@ -230,6 +274,14 @@ class UtteranceStore(Protocol):
 
     def pending(self, after_id: int, limit: int) -> Sequence[PendingUtterance]:
         """Return pending utterances with a higher id, lowest first."""
+        ...
+
+
+class WordStore(Protocol):
+    """Keeps the words of an utterance that is settled; same thread and promises as UtteranceStore."""
+
+    def add_words(self, utterance_id: int, words: Sequence[Word]) -> None:
+        """Commit the words, and the confidence that is their mean. Nothing happens where the text was replaced."""
         ...
 
 

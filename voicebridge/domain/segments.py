@@ -25,6 +25,20 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True)
+class MayEnd:
+    """The pause has lasted for ``endpoint.speculate_after_ms``: said once in each pause of an open utterance.
+
+    If speech does not resume, the Ended that follows has this very span and speech, however long the hangover is.
+    """
+
+    span: Span
+    speech: Span
+    fall_db: float
+    """How much quieter the last 200 ms of speech were than the 600 ms of speech before them, in decibels; 0 where there
+    was less. A sentence that is done falls."""
+
+
+@dataclass(frozen=True, slots=True)
 class Resumed:
     """Speech went on within the hangover; ``at`` is the first sample of it."""
 
@@ -54,4 +68,4 @@ class Discarded:
     start: int
 
 
-SegmenterEvent: TypeAlias = Started | Paused | Resumed | Ended | Discarded
+SegmenterEvent: TypeAlias = Started | Paused | MayEnd | Resumed | Ended | Discarded

@@ -78,6 +78,16 @@ class Word:
     probability: float
 
 
+class DecodeKind(StrEnum):
+    """What a decode is for."""
+
+    PARTIAL = "partial"
+    """Speech goes on; the text is shown and not kept."""
+    SPECULATIVE = "speculative"
+    """Speech has paused; the text is the final one if it does not resume."""
+    FINAL = "final"
+
+
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """What an engine made of an utterance.
@@ -97,6 +107,12 @@ class Transcript:
     compression_ratio: float | None = None
     temperature: float | None = None
     encoder_passes: int = 0
+    window_seconds: float | None = None
+    """Audio that the encoder was given, padding included; None for engines without such a window."""
+    fallback: str = ""
+    """Why the result of a short window was not believed, so that this is the full window's; empty when it was."""
+    kind: DecodeKind = DecodeKind.FINAL
+    """When it was decoded: SPECULATIVE, in the hangover, or FINAL, after the endpoint."""
 
     @property
     def confidence(self) -> float | None:
@@ -151,6 +167,10 @@ class UtteranceRecord:
     """The kept audio, if it is kept."""
     settled_sequence: int | None = None
     """Which one it was to be settled, counted over all sessions; one that is decoded again gets a new number."""
+    window_seconds: float | None = None
+    """See Transcript, as the next two."""
+    fallback: str = ""
+    kind: DecodeKind = DecodeKind.FINAL
 
     @property
     def span(self) -> Span:

@@ -12,7 +12,7 @@ import numpy as np
 from voicebridge.domain.audio import Frame, Gap, GapReason
 from voicebridge.domain.events import SpeechDiscarded, SpeechStarted
 from voicebridge.domain.ports import Detector, EventSink, FrameReader, Segmenter, Tunable
-from voicebridge.domain.segments import Discarded, Ended, Paused, Resumed, SegmenterEvent, Started
+from voicebridge.domain.segments import Discarded, Ended, MayEnd, Paused, Resumed, SegmenterEvent, Started
 from voicebridge.domain.timeline import Anchor
 from voicebridge.domain.units import FRAME_SAMPLES, FRAMES_PER_SECOND
 from voicebridge.domain.utterance import EndedUtterance, EndReason, UtteranceKey
@@ -213,7 +213,7 @@ class Listener(Worker):
                 case Discarded(start):
                     self.counters.discarded += 1
                     self._events.publish(SpeechDiscarded(start))
-                case Paused() | Resumed():
+                case Paused() | MayEnd() | Resumed():
                     pass  # the place where a speculative decode begins and is made void
                 case _:
                     assert_never(event)

@@ -102,7 +102,17 @@ class EndpointSettings(Section):
     min_speech_ms: Annotated[int, Field(ge=0, le=2000)] = 100
     """Less speech than this, before a hangover of silence, is not an utterance."""
     hangover_ms: Annotated[int, Field(ge=100, le=5000)] = 700
-    """Silence that ends an utterance."""
+    """Silence that ends an utterance. With `mode = "adaptive"`: while nothing else is known."""
+    mode: Literal["fixed", "adaptive"] = "fixed"
+    """`adaptive` waits `hangover_min_ms` where text and voice say that the sentence is done, `hangover_max_ms` where
+    they say that it is not, and `hangover_ms` otherwise. It needs `speculate_after_ms`."""
+    hangover_min_ms: Annotated[int, Field(ge=100, le=5000)] = 400
+    """See `mode`."""
+    hangover_max_ms: Annotated[int, Field(ge=100, le=10_000)] = 1500
+    """See `mode`."""
+    speculate_after_ms: Annotated[int, Field(ge=0, le=5000)] = 150
+    """Silence after which the utterance is decoded while the hangover runs, so that its text is there when it ends;
+    `tail_ms` where that is longer. 0 decodes after the end only."""
     tail_ms: Annotated[int, Field(ge=0, le=2000)] = 140
     """Audio kept from after the last speech frame; at most the hangover."""
     max_utterance_ms: Annotated[int, Field(ge=2000, le=30_000)] = 28_000
@@ -114,6 +124,13 @@ class EndpointSettings(Section):
     def _fits_together(self) -> "EndpointSettings":
         if self.tail_ms > self.hangover_ms:
             raise ValueError("tail_ms must not be above hangover_ms")
+        if self.mode == "adaptive":
+            if not self.speculate_after_ms:
+                raise ValueError(
+                    'mode = "adaptive" needs speculate_after_ms: the text tells whether a sentence is done'
+                )
+            if not self.tail_ms <= self.hangover_min_ms <= self.hangover_ms <= self.hangover_max_ms:
+                raise ValueError("tail_ms, hangover_min_ms, hangover_ms and hangover_max_ms must not fall")
         if self.cut_search_ms + self.pre_roll_ms + self.min_speech_ms >= self.max_utterance_ms:
             raise ValueError("cut_search_ms, pre_roll_ms and min_speech_ms together must stay below max_utterance_ms")
         return self
@@ -158,7 +175,25 @@ class WhisperSettings(Section):
     hotwords: str = ""
     """Words the model should prefer."""
     word_timestamps: bool = True
-    """Find the time and probability of each word (costs 11 to 20 % of a decode)."""
+    """Find the time and probability of each word, after the text was delivered (costs 11 to 20 % of a decode)."""
+    window: Literal["full", "adaptive"] = "adaptive"
+    """What the encoder is given: always 30 s (`full`), or the utterance and a margin, which is several times faster. A
+    result of less than 30 s that looks wrong is decoded again in full."""
+    window_floor_seconds: Annotated[float, Field(ge=1, le=30)] = 10.0
+    """The shortest window. Stock models are known to repeat themselves below 5 s; models fine-tuned for it go lower."""
+    window_margin_seconds: Annotated[float, Field(ge=0, le=10)] = 2.0
+    """Silence after the utterance within the window."""
+
+
+class PartialsSettings(Section):
+    """Text while speech goes on."""
+
+    mode: Literal["off", "auto", "on"] = "auto"
+    """`auto` makes them while somebody reads them (a terminal, a reader of the event stream), with whisper only."""
+    every_ms: Annotated[int, Field(ge=200, le=10_000)] = 500
+    """Shortest time between the starts of two partial decodes."""
+    load_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Most of its time that the engine spends on partial decodes; on a slow machine they come less often."""
 
 
 class SphinxSettings(Section):
@@ -298,6 +333,7 @@ class Settings(Section):
     endpoint: EndpointSettings = EndpointSettings()
     engine: EngineSettings = EngineSettings()
     whisper: WhisperSettings = WhisperSettings()
+    partials: PartialsSettings = PartialsSettings()
     sphinx: SphinxSettings = SphinxSettings()
     gate: GateSettings = GateSettings()
     store: StoreSettings = StoreSettings()

@@ -111,7 +111,7 @@ def test_an_empty_path_in_a_higher_layer_takes_back_one_from_a_file(written: Wri
     [
         ("[vad]\nmod = 'silero'", "'vad.mod' ({file}:2): there is no such setting; did you mean vad.mode?"),
         ("[audo]\nrate = 1", "'audo.rate' ({file}:2): there is no such setting; did you mean audio.rate?"),
-        ("mode = 'silero'", "'mode' ({file}:1): there is no such setting; did you mean vad.mode?"),
+        ("silero_release = 0.2", "'silero_release' ({file}:1): there is no such setting; did you mean vad.silero_release?"),
         ("[x.y]\nz = 1", "'x.y' ({file}): there is no such setting."),
         ("[audio.rate]\nz = 1", "audio.rate = {{'z': 1}} ({file}): must be a whole number from 0 to 384000."),
         ("[audio]\nrate = true", "audio.rate = True ({file}:2): must be a whole number from 0 to 384000."),

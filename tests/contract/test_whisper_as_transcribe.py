@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from voicebridge.settings.schema import WhisperSettings
-from voicebridge.speech.whisper import TEMPERATURES, WhisperEngine
+from voicebridge.speech.whisper import WhisperEngine
+from voicebridge.speech.whisper_options import TEMPERATURES
 from voicebridge_bench.models import WHISPER_COMMANDS
 from voicebridge_bench.speech_corpus import Clip, commands
 

@@ -10,7 +10,8 @@ import pytest
 
 from voicebridge.domain.errors import SpeechError
 from voicebridge.settings.schema import WhisperSettings
-from voicebridge.speech.whisper import CHANGEABLE, WhisperEngine, default_threads, max_new_tokens
+from voicebridge.speech.whisper import WhisperEngine
+from voicebridge.speech.whisper_options import CHANGEABLE, default_threads, max_new_tokens
 from voicebridge_bench.models import WHISPER_COMMANDS
 from voicebridge_bench.recipe.export import Shape, export, random_weights
 from voicebridge_bench.recipe.vocabulary import placeholder

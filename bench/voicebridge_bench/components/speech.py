@@ -17,7 +17,8 @@ from voicebridge.pipeline.gate import judge
 from voicebridge.settings import GateSettings, SphinxSettings, WhisperSettings
 from voicebridge.speech.models import installed
 from voicebridge.speech.sphinx import SphinxEngine
-from voicebridge.speech.whisper import TEMPERATURES, WhisperEngine, default_threads
+from voicebridge.speech.whisper import WhisperEngine
+from voicebridge.speech.whisper_options import TEMPERATURES, default_threads
 from voicebridge_bench.components import sounds
 from voicebridge_bench.components.figure import Context, Figure, LeftOut, Ready, Suite, timed
 from voicebridge_bench.components.measure import Stopwatch

@@ -11,7 +11,7 @@ from voicebridge.pipeline.gate import judge
 from voicebridge.settings import GateSettings
 
 # The engine's own last step on every text; it has no public name, and a copy of it would be measured in its place.
-from voicebridge.speech.whisper import _normalised
+from voicebridge.speech.whisper_words import normalised
 from voicebridge.store.rows import columns_of_outcome
 from voicebridge_bench.components.figure import Context, Figure, Ready, Suite, timed
 from voicebridge_bench.components.texts import outcome, some_words, transcript
@@ -39,7 +39,7 @@ def _transcripts(context: Context) -> Iterator[Figure]:
             f"text.normalise.{name}",
             f"Normalise a transcript of {words} words",
             "µs",
-            timed(context.watch, partial(_normalised, f"  {text}\n")),
+            timed(context.watch, partial(normalised, f"  {text}\n")),
             SHARE,
             warm_up=20,
             parameters=parameters,

@@ -47,13 +47,13 @@ class WordsFound:
 
 @dataclass(frozen=True, slots=True)
 class PartialHeard:
-    """What an open utterance says so far. Never stored; the final text takes its place."""
+    """What an open utterance says so far: ``stable + tentative``. Never stored; the final text takes its place."""
 
     key: UtteranceKey
     stable: str
     """Agreed on by two decodes in succession; of the next partial's stable text it is a prefix."""
     tentative: str
-    """What the newest decode says after that; it may change."""
+    """What the newest decode says after that; it may change. Begins with a space where one belongs between the two."""
     end_sample: int
     """What was said up to here."""
 

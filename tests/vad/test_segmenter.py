@@ -4,7 +4,7 @@ import pytest
 
 from tests.vad.script import SETTINGS, feed, hear, only, seconds
 from voicebridge.domain.audio import Span
-from voicebridge.domain.segments import Discarded, Ended, Paused, Resumed, Started
+from voicebridge.domain.segments import Discarded, Ended, MayEnd, Paused, Resumed, Started
 from voicebridge.domain.units import ms_to_samples, seconds_to_samples
 from voicebridge.domain.utterance import EndReason
 from voicebridge.vad.segmenter import Segmenter
@@ -24,6 +24,7 @@ def test_an_utterance_is_started_paused_and_ended() -> None:
     assert hear("silence 1, speech 2, silence 2") == [
         Started(S(0.7)),
         Paused(S(3.0)),
+        MayEnd(Span(S(0.7), S(3.14)), Span(S(1.0), S(3.0)), 0.0),
         Ended(Span(S(0.7), S(3.14)), Span(S(1.0), S(3.0)), S(2) / S(2.44), EndReason.HANGOVER),
     ]
 
@@ -54,7 +55,12 @@ def test_it_ends_when_exactly_the_hangover_has_passed() -> None:
 
 def test_speech_within_the_hangover_goes_on() -> None:
     events = hear("speech 1, silence 0.68, speech 1, silence 1")
-    assert events[:4] == [Started(0), Paused(S(1.0)), Resumed(S(1.68)), Paused(S(2.68))]
+    assert [event for event in events if not isinstance(event, MayEnd)][:4] == [
+        Started(0),
+        Paused(S(1.0)),
+        Resumed(S(1.68)),
+        Paused(S(2.68)),
+    ]
     assert [seconds(ended.speech) for ended in only(events, Ended)] == [(0.0, 2.68)]
 
 
@@ -203,7 +209,11 @@ def test_what_follows_a_cut_starts_no_more_than_the_pre_roll_before_its_speech()
 
 def test_what_follows_a_cut_is_paused_if_it_is() -> None:
     events = hear("speech 9, gap 0.02, speech 0.8, silence 0.4", finish=None)
-    assert events[-2:] == [Started(S(9.02)), Paused(S(9.82))]
+    assert events[-3:] == [
+        Started(S(9.02)),
+        Paused(S(9.82)),
+        MayEnd(Span(S(9.02), S(9.96)), Span(S(9.02), S(9.82)), 0.0),
+    ]
 
 
 def test_speech_after_a_cut_needs_no_minimum() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.vad.script import LEVELS, SPEECH, feed, only
 from voicebridge.domain.audio import Span
-from voicebridge.domain.segments import Discarded, Ended, Paused, Resumed, SegmenterEvent, Started
+from voicebridge.domain.segments import Discarded, Ended, MayEnd, Paused, Resumed, SegmenterEvent, Started
 from voicebridge.domain.units import FRAME_SAMPLES, SAMPLES_PER_MS, ms_to_samples
 from voicebridge.domain.utterance import EndReason
 from voicebridge.settings import EndpointSettings
@@ -33,6 +33,7 @@ def endpoint_settings(draw: st.DrawFn, min_speech_ms: int | None = None) -> Endp
         min_speech_ms=minimum_ms,
         hangover_ms=hangover_ms,
         tail_ms=draw(st.integers(0, hangover_ms)),
+        speculate_after_ms=draw(st.one_of(st.just(0), st.integers(1, 800))),
         max_utterance_ms=max_ms,
         cut_search_ms=draw(st.integers(100, max_ms - pre_roll_ms - minimum_ms - 1)),
     )
@@ -129,6 +130,9 @@ def moved(event: SegmenterEvent, by: int) -> SegmenterEvent:
             return Paused(at + by)
         case Resumed(at):
             return Resumed(at + by)
+        case MayEnd(span, speech, fall_db):
+            span, speech = (Span(one.start + by, one.end + by) for one in (span, speech))
+            return MayEnd(span, speech, fall_db)
         case Ended(span, speech, ratio, reason):
             span, speech = (Span(one.start + by, one.end + by) for one in (span, speech))
             return Ended(span, speech, ratio, reason)
@@ -137,8 +141,11 @@ def moved(event: SegmenterEvent, by: int) -> SegmenterEvent:
 @modestly
 @given(endpoint_settings(), parts)
 def test_events_follow_each_other_as_the_words_say(settings: EndpointSettings, heard: Parts) -> None:
-    """Started, then paused and resumed by turns, then ended with the same start; discarded only between utterances."""
-    start, paused = None, False
+    """Started, then paused and resumed by turns, then ended with the same start; discarded only between utterances.
+
+    In a pause it is said at most once that it may be the end.
+    """
+    start, paused, asked = None, False, False
     for event in hear(settings, heard):
         match event:
             case Started():
@@ -147,7 +154,12 @@ def test_events_follow_each_other_as_the_words_say(settings: EndpointSettings, h
             case Paused():
                 assert start is not None
                 assert not paused
-                paused = True
+                paused, asked = True, False
+            case MayEnd():
+                assert start == event.span.start
+                assert paused
+                assert not asked
+                asked = True
             case Resumed():
                 assert start is not None
                 assert paused

@@ -149,6 +149,13 @@ class Segmenter(Protocol):
         """Take a gap as silence of its length (zeros in the audio); one longer than the hangover ends an utterance."""
         ...
 
+    def set_hangover(self, speech_end: int, hangover_ms: int) -> None:
+        """Wait so long in the present pause, if it is the one after the speech that ended there; else do nothing.
+
+        The next pause has the hangover of the settings again.
+        """
+        ...
+
     def finish(self, reason: EndReason) -> Sequence[SegmenterEvent]:
         """End what is open: the stream is over, or we stop."""
         ...
@@ -208,6 +215,8 @@ class TurnEvidence:
     speech_seconds: float
     fall_db: float
     """See MayEnd."""
+    language: str | None = None
+    """Of the text, as the engine says it; None where it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,8 +286,9 @@ class UtteranceStore(Protocol):
         ...
 
 
+@runtime_checkable
 class WordStore(Protocol):
-    """Keeps the words of an utterance that is settled; same thread and promises as UtteranceStore."""
+    """An addition to UtteranceStore: keeps the words of an utterance that is settled. Same thread and promises."""
 
     def add_words(self, utterance_id: int, words: Sequence[Word]) -> None:
         """Commit the words, and the confidence that is their mean. Nothing happens where the text was replaced."""

@@ -1,7 +1,7 @@
 """What every store does, the real one and its fake."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,9 @@ from tests.fakes.store import MemorySessionLog, MemorySpool, MemoryStore
 from tests.fakes.utterances import done, ended, noise, transcript
 from voicebridge.domain.audio import Gap, GapReason, Span
 from voicebridge.domain.errors import StoreError, UtteranceGoneError
-from voicebridge.domain.ports import SessionLog, Spool, UtteranceStore
+from voicebridge.domain.ports import SessionLog, Spool, UtteranceStore, WordStore
 from voicebridge.domain.timeline import Anchor
-from voicebridge.domain.utterance import Outcome, Status
+from voicebridge.domain.utterance import DecodeKind, Outcome, Status, UtteranceRecord, Word
 from voicebridge.store.database import open_database
 from voicebridge.store.retention import KeptAudio, Retention
 from voicebridge.store.sessions import SessionInfo, SqliteSessionLog, begin_session
@@ -30,6 +30,7 @@ class Shelf:
 
     spool: Spool
     utterances: UtteranceStore
+    words: WordStore
     log: SessionLog
 
 
@@ -37,13 +38,15 @@ class Shelf:
 def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shelf]:
     if request.param == "memory":
         memory = MemorySpool()
-        yield Shelf(memory, MemoryStore(memory, lambda: NOW), MemorySessionLog())
+        utterances = MemoryStore(memory, lambda: NOW)
+        yield Shelf(memory, utterances, utterances, MemorySessionLog())
         return
     db = open_database(tmp_path / "voicebridge.db")
     session_id = begin_session(db, SessionInfo("1", "box", "b", "microphone", "d", 1), 0.0)
     spool = DirectorySpool(tmp_path / "spool")
     kept = KeptAudio(tmp_path, Retention(keeps=False))
-    yield Shelf(spool, SqliteStore(db, spool, kept, lambda: NOW), SqliteSessionLog(db, session_id))
+    store = SqliteStore(db, spool, kept, lambda: NOW)
+    yield Shelf(spool, store, store, SqliteSessionLog(db, session_id))
     spool.close()
     db.close()
 
@@ -143,6 +146,72 @@ def test_a_settled_utterance_holds_its_transcript(shelf: Shelf) -> None:
     assert record.span == ended().span
     assert record.audio_path is None
     assert shelf.utterances.pending(0, 10) == []
+
+
+def test_a_settled_utterance_tells_how_it_was_decoded(shelf: Shelf) -> None:
+    made = replace(transcript(), window_seconds=10.0, fallback="empty", kind=DecodeKind.SPECULATIVE)
+    record = shelf.utterances.settle(Outcome(add(shelf), Status.DONE, made))
+    assert (record.window_seconds, record.fallback, record.kind) == (10.0, "empty", DecodeKind.SPECULATIVE)
+
+
+def test_an_engine_without_a_window_tells_of_none(shelf: Shelf) -> None:
+    record = shelf.utterances.settle(done(add(shelf)))
+    assert (record.window_seconds, record.fallback, record.kind) == (None, "", DecodeKind.FINAL)
+
+
+def settle_without_words(shelf: Shelf, status: Status = Status.DONE, start: float = 1.0) -> UtteranceRecord:
+    outcome = Outcome(add(shelf, start), status, replace(transcript(), words=()))
+    return shelf.utterances.settle(outcome)
+
+
+def stored(shelf: Shelf, utterance_id: int) -> UtteranceRecord:
+    """Return how it is now: settling again changes nothing."""
+    return shelf.utterances.settle(done(utterance_id, "something else"))
+
+
+@pytest.mark.parametrize("status", [Status.DONE, Status.REJECTED])
+def test_words_and_confidence_may_come_after_the_text(shelf: Shelf, status: Status) -> None:
+    before = settle_without_words(shelf, status)
+    assert (before.words, before.confidence) == ((), None)
+    shelf.words.add_words(before.utterance_id, transcript().words)
+    expected = replace(before, words=transcript().words, confidence=0.5)
+    assert stored(shelf, before.utterance_id) == expected
+
+
+def test_adding_words_again_changes_nothing(shelf: Shelf) -> None:
+    utterance_id = settle_without_words(shelf).utterance_id
+    shelf.words.add_words(utterance_id, transcript().words)
+    shelf.words.add_words(utterance_id, transcript(start=1.5).words)
+    assert stored(shelf, utterance_id).words == transcript().words
+
+
+def test_words_of_another_text_are_left_out(shelf: Shelf) -> None:
+    record = settle_without_words(shelf)
+    shelf.words.add_words(record.utterance_id, transcript("turn off the light").words)
+    shelf.words.add_words(record.utterance_id, ())
+    assert stored(shelf, record.utterance_id) == record
+
+
+def test_words_make_up_a_text_that_is_written_without_spaces_or_composed_otherwise(shelf: Shelf) -> None:
+    made = replace(transcript(), text="\u660e\u5929 cafe\u0301", words=())
+    utterance_id = shelf.utterances.settle(Outcome(add(shelf), Status.DONE, made)).utterance_id
+    words = tuple(Word(text, 0, 9, 0.5) for text in ("\u660e", "\u5929", "caf\u00e9"))
+    shelf.words.add_words(utterance_id, words)
+    assert stored(shelf, utterance_id).words == words
+
+
+def test_words_of_what_waits_or_failed_are_left_out(shelf: Shelf) -> None:
+    waiting = add(shelf, 1.0)
+    shelf.words.add_words(waiting, transcript().words)
+    failed = shelf.utterances.settle(Outcome(add(shelf, 5.0), Status.FAILED, None, ("no",))).utterance_id
+    shelf.words.add_words(failed, transcript().words)
+    assert stored(shelf, failed).words == ()
+    assert shelf.utterances.settle(Outcome(waiting, Status.DONE, replace(transcript(), words=()))).words == ()
+
+
+def test_words_of_an_utterance_that_is_not_there_are_refused_as_gone(shelf: Shelf) -> None:
+    with pytest.raises(UtteranceGoneError, match="7"):
+        shelf.words.add_words(7, transcript().words)
 
 
 def test_the_delay_runs_from_the_end_of_speech_to_the_commit(shelf: Shelf) -> None:

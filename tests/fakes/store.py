@@ -11,6 +11,7 @@ import numpy as np
 
 from voicebridge.domain.audio import Gap, Samples
 from voicebridge.domain.errors import StoreError, UtteranceGoneError
+from voicebridge.domain.text import letters
 from voicebridge.domain.timeline import Anchor
 from voicebridge.domain.utterance import (
     EndedUtterance,
@@ -19,6 +20,8 @@ from voicebridge.domain.utterance import (
     Status,
     UtteranceKey,
     UtteranceRecord,
+    Word,
+    confidence_of,
 )
 
 
@@ -100,6 +103,12 @@ class MemoryStore(Refusing):
             self._spool.discard(self._ended[outcome.utterance_id].key)
         return record
 
+    def add_words(self, utterance_id: int, words: Sequence[Word]) -> None:
+        record = self._record(utterance_id)
+        same = letters("".join(word.text for word in words)) == letters(record.text or "")
+        if words and not record.words and record.status is not Status.PENDING and same:
+            self.records[utterance_id] = replace(record, words=tuple(words), confidence=confidence_of(words))
+
     def pending(self, after_id: int, limit: int) -> Sequence[PendingUtterance]:
         self._check()
         ids = [i for i, record in self.records.items() if i > after_id and record.status is Status.PENDING]
@@ -142,6 +151,9 @@ class MemoryStore(Refusing):
             engine=transcript.engine,
             model=transcript.model,
             decode_ms=transcript.decode_ms,
+            window_seconds=transcript.window_seconds,
+            fallback=transcript.fallback,
+            kind=transcript.kind,
         )
 
 

@@ -7,9 +7,11 @@ from sqlite_utils import Database, Migrations
 
 from tests.fakes.states import State
 from voicebridge.domain.errors import StoreError
+from voicebridge.domain.utterance import DecodeKind
 from voicebridge.settings.paths import database_path
 from voicebridge.store.database import open_database
 from voicebridge.store.migrations import migrate, schema
+from voicebridge.store.search import find
 
 PATH = Path("/a.db")
 
@@ -75,6 +77,7 @@ def test_every_migration_is_recorded_by_name(state: State) -> None:
         "m001_first_tables",
         "m002_checkpoints",
         "m003_settled",
+        "m004_how_it_was_decoded",
     ]
 
 
@@ -89,3 +92,21 @@ def test_an_id_never_comes_back(state: State) -> None:
     first = state.hear().utterance_id
     state.db.conn.execute("DELETE FROM utterances")
     assert state.hear().utterance_id > first
+
+
+def test_what_an_older_version_heard_is_read_after_its_tables_were_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with Database(path, execute_plugins=False) as old:
+        schema().apply(old, stop_before="m004_how_it_was_decoded")
+        old.conn.execute("PRAGMA foreign_keys = OFF")
+        old.conn.execute(
+            """INSERT INTO utterances (session_id, status, start_sample, end_sample, speech_start, speech_end,
+                    speech_ratio, end_reason, started_at, ended_at, text, words)
+                VALUES (1, 'done', 0, 9, 0, 9, 0.5, 'hangover', 1.0, 2.0, 'turn on the light', '[]')"""
+        )
+        old.conn.commit()
+    with open_database(path) as db:
+        record = find(db, 1)
+        assert record is not None
+        assert record.text == "turn on the light"
+        assert (record.window_seconds, record.fallback, record.kind) == (None, "", DecodeKind.FINAL)

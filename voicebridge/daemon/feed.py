@@ -21,16 +21,18 @@ from voicebridge.domain.events import (
     GapNoted,
     HealthChanged,
     MuteChanged,
+    PartialHeard,
     SpeechDiscarded,
     SpeechStarted,
     StoreChanged,
     StoreNotice,
     UtteranceSettled,
     UtteranceStored,
+    WordsFound,
 )
 from voicebridge.domain.utterance import UtteranceRecord
 from voicebridge.domain.window import Json
-from voicebridge.pipeline.events import EventStream, Subscription
+from voicebridge.pipeline.events import PARTIALS_HELD, EventStream, Subscription
 from voicebridge.pipeline.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -40,15 +42,30 @@ READER_ENTRIES = 256
 HELD_EVENTS = 4096
 """Events that wait for the translation."""
 WAIT_SECONDS = 1.0
+ENDS_PARTIALS = ("pending", "utterance")
+"""Types of entries with which the partials of their utterance are worth nothing more."""
 
 
 class FeedReader:
-    """One subscriber's queue; implements voicebridge.domain.window.Reader."""
+    """One subscriber's queue; implements voicebridge.domain.window.Reader.
 
-    def __init__(self, wake: Callable[[], None], leave: Callable[["FeedReader"], None]) -> None:
+    Partials stand apart from the rest, and are taken after it: they never take its place.
+    """
+
+    def __init__(
+        self,
+        wake: Callable[[], None],
+        leave: Callable[["FeedReader"], None],
+        on_want: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.partials_wanted = False
+        self.partials_passed_over = 0
+        """Partials that were not taken before a newer one, or their utterance's end, came."""
         self._wake = wake
         self._leave = leave
+        self._on_want = on_want
         self._entries: deque[Json] = deque()
+        self._partials: dict[tuple[int, int], Json] = {}
         self._lock = threading.Lock()
         self._dropped = 0
         self._awake = False
@@ -61,10 +78,16 @@ class FeedReader:
     def take(self) -> Sequence[Json]:
         """Return what has come since."""
         with self._lock:
-            taken = list(self._entries)
+            taken = [*self._entries, *self._partials.values()]
             self._entries.clear()
+            self._partials.clear()
             self._awake = False
         return taken
+
+    def want_partials(self, wanted: bool) -> None:
+        """Ask for partials too, or no more."""
+        self.partials_wanted = wanted
+        self._on_want()
 
     def close(self) -> None:
         """Take no more."""
@@ -73,13 +96,32 @@ class FeedReader:
     def offer(self, entry: Json) -> None:
         """Add an entry. Never waits; wakes the reader when it has taken everything before."""
         with self._lock:
-            if len(self._entries) >= READER_ENTRIES:
-                self._entries.popleft()
-                self._dropped += 1
-            self._entries.append(entry)
+            if entry["type"] == "partial":
+                if not self.partials_wanted:
+                    return
+                self._put_partial(entry)
+            else:
+                self._put(entry)
             wake, self._awake = not self._awake, True
         if wake:
             self._wake()
+
+    def _put(self, entry: Json) -> None:
+        if entry["type"] in ENDS_PARTIALS:
+            self._pass_over(_key(entry))
+        if len(self._entries) >= READER_ENTRIES:
+            self._entries.popleft()
+            self._dropped += 1
+        self._entries.append(entry)
+
+    def _put_partial(self, entry: Json) -> None:
+        self._pass_over(_key(entry))
+        if len(self._partials) >= PARTIALS_HELD:
+            self._pass_over(next(iter(self._partials)))
+        self._partials[_key(entry)] = entry
+
+    def _pass_over(self, key: tuple[int, int]) -> None:
+        self.partials_passed_over += self._partials.pop(key, None) is not None
 
 
 class FeedThread(Worker):
@@ -93,6 +135,7 @@ class FeedThread(Worker):
         self._registration = threading.Lock()
         self._subscription: Subscription | None = None
         self._dropped_before = 0
+        self._passed_over_before = 0
 
     @property
     def readers(self) -> int:
@@ -105,9 +148,15 @@ class FeedThread(Worker):
         held = 0 if self._subscription is None else self._subscription.dropped
         return held + self._dropped_before + sum(reader.dropped for reader in self._readers)
 
+    @property
+    def partials_passed_over(self) -> int:
+        """Partials that no reader, or not this one, was given, because newer ones or their text had come."""
+        held = 0 if self._subscription is None else self._subscription.partials_passed_over
+        return held + self._passed_over_before + sum(reader.partials_passed_over for reader in self._readers)
+
     def subscribe(self, wake: Callable[[], None]) -> FeedReader:
         """Return a new reader."""
-        reader = FeedReader(wake, self._forget)
+        reader = FeedReader(wake, self._forget, self._count_wishes)
         with self._registration:
             self._readers = (*self._readers, reader)
             if self._subscription is None and not self._stopping.is_set():
@@ -154,7 +203,15 @@ class FeedThread(Worker):
         with self._registration:
             if reader in self._readers:
                 self._dropped_before += reader.dropped
+                self._passed_over_before += reader.partials_passed_over
             self._readers = tuple(other for other in self._readers if other is not reader)
+        self._count_wishes()
+
+    def _count_wishes(self) -> None:
+        """Have partials made while one of the readers wants them."""
+        with self._registration:
+            if self._subscription is not None:
+                self._subscription.partials = any(reader.partials_wanted for reader in self._readers)
 
 
 def entry_of(event: Event) -> Json | None:  # noqa: C901, PLR0911 - one for each kind
@@ -166,7 +223,13 @@ def entry_of(event: Event) -> Json | None:  # noqa: C901, PLR0911 - one for each
         case UtteranceStored(pending):
             ended = pending.ended
             bounds = {"started_at": ended.started_at, "ended_at": ended.ended_at}
-            return {"type": "pending", "at": now, "utterance_id": pending.utterance_id, **bounds}
+            return {"type": "pending", "at": now, "utterance_id": pending.utterance_id, **asdict(ended.key), **bounds}
+        case PartialHeard(key, stable, tentative, end_sample):
+            said = {"stable": stable, "tentative": tentative, "end_sample": end_sample}
+            return {"type": "partial", "at": now, **asdict(key), **said}
+        case WordsFound(utterance_id, words, confidence):
+            found = {"words": [asdict(word) for word in words], "confidence": confidence}
+            return {"type": "words", "at": now, "utterance_id": utterance_id, **found}
         case SpeechStarted(start_sample) | SpeechDiscarded(start_sample):
             return {"type": "speech", "at": now, "speech": isinstance(event, SpeechStarted), "sample": start_sample}
         case GapNoted(gap):
@@ -190,11 +253,16 @@ def entry_of(event: Event) -> Json | None:  # noqa: C901, PLR0911 - one for each
             return None
 
 
+def _key(entry: Json) -> tuple[int, int]:
+    """Return what an utterance is told by, in a ``partial``, ``pending`` or ``utterance``."""
+    return entry["session_id"], entry["start_sample"]
+
+
 def utterance_json(record: UtteranceRecord, *, words: bool) -> dict[str, Any]:
     """Return an utterance as a mapping by the names of its fields; the path of its audio is nobody else's business."""
     told = asdict(record)
     told["audio_kept"] = told.pop("audio_path") is not None
-    told["status"], told["end_reason"] = record.status.value, record.end_reason.value
+    told["status"], told["end_reason"], told["kind"] = record.status.value, record.end_reason.value, record.kind.value
     if not words:
         del told["words"]
     return told

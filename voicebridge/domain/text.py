@@ -13,6 +13,11 @@ def as_unicode(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
+def letters(text: str) -> str:
+    """Return the text without its white space, in Unicode's composed form: what a text and its words have in common."""
+    return unicodedata.normalize("NFC", "".join(text.split()))
+
+
 def printable(text: str) -> str:
     """Return the text with control, escape and bidirectional characters replaced by spaces, on one line."""
     return "".join(" " if unicodedata.category(c) in _REPLACED_CATEGORIES and c not in _KEPT else c for c in text)

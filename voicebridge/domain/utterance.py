@@ -1,5 +1,6 @@
 """Utterances and transcripts: what is heard and what it says."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -78,6 +79,11 @@ class Word:
     probability: float
 
 
+def confidence_of(words: Sequence[Word]) -> float | None:
+    """Return the mean probability of words, or None without any."""
+    return sum(word.probability for word in words) / len(words) if words else None
+
+
 class DecodeKind(StrEnum):
     """What a decode is for."""
 
@@ -116,10 +122,8 @@ class Transcript:
 
     @property
     def confidence(self) -> float | None:
-        """Mean word probability, or None without words."""
-        if not self.words:
-            return None
-        return sum(word.probability for word in self.words) / len(self.words)
+        """See ``confidence_of``."""
+        return confidence_of(self.words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,13 @@ SETTLED = (
         INSERT INTO settled (utterance_id) VALUES (new.id);
     END""",
 )
+QUICK = (
+    # How a text came about: the encoder's window, why a short one was not believed, and when it was decoded. What is
+    # older was decoded at its end, with whatever window its engine had.
+    "ALTER TABLE utterances ADD COLUMN window_seconds REAL",
+    "ALTER TABLE utterances ADD COLUMN fallback TEXT",
+    "ALTER TABLE utterances ADD COLUMN decode_kind TEXT",
+)
 
 
 @cache
@@ -129,6 +136,11 @@ def schema() -> "Migrations":
     @migrations()
     def m003_settled(db: "Database") -> None:
         for statement in SETTLED:
+            db.execute(statement)
+
+    @migrations()
+    def m004_how_it_was_decoded(db: "Database") -> None:
+        for statement in QUICK:
             db.execute(statement)
 
     return migrations

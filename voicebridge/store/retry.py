@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 OUTCOME_COLUMNS = (
     "text language language_probability words confidence avg_logprob no_speech_prob compression_ratio temperature "
-    "encoder_passes engine model decode_ms delay_ms reasons settled_at"
+    "encoder_passes window_seconds fallback decode_kind engine model decode_ms delay_ms reasons settled_at"
 )
 """What a settled utterance has and a pending one has not."""
 

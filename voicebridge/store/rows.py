@@ -1,12 +1,13 @@
 """Rows of the table of utterances, and what they mean."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voicebridge.domain.audio import Span
 from voicebridge.domain.text import as_unicode
 from voicebridge.domain.utterance import (
+    DecodeKind,
     EndedUtterance,
     EndReason,
     Outcome,
@@ -15,6 +16,7 @@ from voicebridge.domain.utterance import (
     UtteranceKey,
     UtteranceRecord,
     Word,
+    confidence_of,
 )
 
 RECORD_SQL = """SELECT utterances.*, audio.path AS audio_path, settled.sequence AS settled_sequence FROM utterances
@@ -40,6 +42,7 @@ _RECORD_COLUMNS = (
     "decode_ms",
     "delay_ms",
     "audio_path",
+    "window_seconds",
 )
 """Columns of a row that a record takes as they are."""
 _TRANSCRIPT_COLUMNS = (
@@ -49,12 +52,13 @@ _TRANSCRIPT_COLUMNS = (
     "decode_ms",
     "language",
     "language_probability",
-    "confidence",
     "avg_logprob",
     "no_speech_prob",
     "compression_ratio",
     "temperature",
     "encoder_passes",
+    "window_seconds",
+    "fallback",
 )
 """Fields of a transcript that are columns as they are."""
 
@@ -68,6 +72,8 @@ def record_of(row: Row) -> UtteranceRecord:
         status=Status(row["status"]),
         end_reason=EndReason(row["end_reason"]),
         words=tuple(Word(*word) for word in json.loads(row["words"] or "[]")),
+        fallback=row["fallback"] or "",
+        kind=DecodeKind(row["decode_kind"] or DecodeKind.FINAL),
         reasons=tuple(json.loads(row["reasons"] or "[]")),
         settled_sequence=row.get("settled_sequence"),
         **{name: row[name] for name in _RECORD_COLUMNS},
@@ -110,12 +116,18 @@ def columns_of_outcome(outcome: Outcome) -> dict[str, Any]:
     transcript = outcome.transcript
     if transcript is None:
         return columns
-    words = [(word.text, word.start_sample, word.end_sample, word.probability) for word in transcript.words]
     return {
         **columns,
-        "words": storable(json.dumps(words, ensure_ascii=False)),
+        **columns_of_words(transcript.words),
+        "decode_kind": transcript.kind.value,
         **{name: storable(getattr(transcript, name)) for name in _TRANSCRIPT_COLUMNS},
     }
+
+
+def columns_of_words(words: Sequence[Word]) -> dict[str, Any]:
+    """Return the columns of words and of the confidence that is their mean."""
+    listed = [(word.text, word.start_sample, word.end_sample, word.probability) for word in words]
+    return {"words": storable(json.dumps(listed, ensure_ascii=False)), "confidence": confidence_of(words)}
 
 
 def storable(value: Any) -> Any:

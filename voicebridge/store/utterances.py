@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from voicebridge.domain.errors import UtteranceGoneError
+from voicebridge.domain.text import letters
 from voicebridge.domain.utterance import (
     EndedUtterance,
     Outcome,
@@ -12,10 +13,18 @@ from voicebridge.domain.utterance import (
     Status,
     UtteranceKey,
     UtteranceRecord,
+    Word,
 )
 from voicebridge.store.database import told, transaction
 from voicebridge.store.retention import KeptAudio
-from voicebridge.store.rows import RECORD_SQL, columns_of_ended, columns_of_outcome, pending_of, record_of
+from voicebridge.store.rows import (
+    RECORD_SQL,
+    columns_of_ended,
+    columns_of_outcome,
+    columns_of_words,
+    pending_of,
+    record_of,
+)
 from voicebridge.store.spool import DirectorySpool
 
 if TYPE_CHECKING:
@@ -71,6 +80,23 @@ class SqliteStore:
             # Also after a repetition: the first try may have died between its commit and this.
             self._spool.discard(key)
         return settled
+
+    def add_words(self, utterance_id: int, words: Sequence[Word]) -> None:
+        """Commit the words of a settled utterance that has none, and the confidence that is their mean.
+
+        Nothing happens where they are not the words of its text: it was decoded anew meanwhile.
+        """
+        record = self._record(utterance_id)
+        if not words or record.words or record.status is Status.PENDING:
+            return
+        if letters("".join(word.text for word in words)) != letters(record.text or ""):
+            return
+        with transaction(self._db):
+            # The text once more, under the lock: `voicebridge retry` may come between.
+            self._db.conn.execute(
+                "UPDATE utterances SET words = :words, confidence = :confidence WHERE id = :id AND text = :text",
+                {**columns_of_words(words), "id": utterance_id, "text": record.text},
+            )
 
     def pending(self, after_id: int, limit: int) -> Sequence[PendingUtterance]:
         """Return pending utterances with a higher id, lowest first."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from voicebridge.domain.utterance import EndReason, Status
+from voicebridge.domain.utterance import DecodeKind, EndReason, Status
 from voicebridge.web.events import KINDS
 
 _NUMBER = {"type": "number"}
@@ -50,6 +50,15 @@ _UTTERANCE = _object(
     model=_maybe(_TEXT),
     decode_ms=_maybe(_NUMBER),
     delay_ms={**_maybe(_NUMBER), "description": "From the end of speech to the commit of the text."},
+    window_seconds={**_maybe(_NUMBER), "description": "Audio that the encoder was given, padding included."},
+    fallback={
+        **_TEXT,
+        "description": "Why the short window was not believed and this is the full one's; empty when it was.",
+    },
+    kind={
+        "enum": [kind.value for kind in DecodeKind],
+        "description": "When it was decoded: `speculative`, before its end was certain, or `final`.",
+    },
     reasons=_list(_TEXT),
     audio_kept=_FLAG,
     settled_sequence={**_maybe(_WHOLE), "description": "The id of its event, when it is settled."},

@@ -33,6 +33,7 @@ from voicebridge.domain.events import (
     GapNoted,
     HealthChanged,
     MuteChanged,
+    PartialHeard,
     SettingsReloaded,
     SpeechDiscarded,
     SpeechStarted,
@@ -40,9 +41,11 @@ from voicebridge.domain.events import (
     StoreNotice,
     StoreNoticeKind,
     UtteranceSettled,
+    WordsFound,
 )
+from voicebridge.domain.utterance import UtteranceKey, Word
 from voicebridge.domain.window import UtteranceQuery
-from voicebridge.pipeline.events import EventStream
+from voicebridge.pipeline.events import PARTIALS_HELD, EventStream
 from voicebridge.store.checkpoints import CheckpointLog, Row
 from voicebridge.store.retention import Retention
 
@@ -91,7 +94,7 @@ def test_a_reader_is_given_what_is_settled_with_its_number(seen: Open) -> None:
     ]
     assert seen.window.feed.newest() == second["sequence"]
     reader.close()
-    assert seen.opened.counters() == {"feed_dropped": 0, "feed_readers": 0}
+    assert seen.opened.counters() == {"feed_dropped": 0, "feed_partials_passed_over": 0, "feed_readers": 0}
 
 
 def test_status_level_and_metrics_come_from_memory(seen: Open) -> None:
@@ -179,6 +182,64 @@ def test_a_reader_that_takes_nothing_loses_its_own_oldest_and_is_woken_once() ->
     assert len(woken) == 2
 
 
+def partial_entry(start: int, stable: str = "turn") -> dict[str, Any]:
+    return {"type": "partial", "session_id": 1, "start_sample": start, "stable": stable}
+
+
+def partials_reader() -> FeedReader:
+    reader = FeedReader(lambda: None, lambda _: None)
+    reader.want_partials(True)
+    return reader
+
+
+def test_a_reader_gets_no_partials_before_it_asks_for_them() -> None:
+    reader = FeedReader(lambda: None, lambda _: None)
+    reader.offer(partial_entry(1))
+    assert reader.take() == []
+
+
+def test_a_reader_is_given_the_newest_partial_of_each_utterance_after_all_else() -> None:
+    reader = partials_reader()
+    for entry in (partial_entry(1), partial_entry(2), {"type": "gap"}, partial_entry(1, "turn on")):
+        reader.offer(entry)
+    assert reader.take() == [{"type": "gap"}, partial_entry(2), partial_entry(1, "turn on")]
+    assert (reader.dropped, reader.partials_passed_over) == (0, 1)
+
+
+@pytest.mark.parametrize("kind", ["pending", "utterance"])
+def test_a_reader_is_given_no_partial_after_the_end_of_its_utterance(kind: str) -> None:
+    reader = partials_reader()
+    ending = {"type": kind, "session_id": 1, "start_sample": 1}
+    for entry in (partial_entry(1), partial_entry(2), ending):
+        reader.offer(entry)
+    assert reader.take() == [ending, partial_entry(2)]
+
+
+def test_however_many_partials_come_a_reader_loses_nothing_else() -> None:
+    reader = partials_reader()
+    for number in range(READER_ENTRIES):
+        reader.offer({"type": "gap", "number": number})
+        reader.offer(partial_entry(number))
+    taken = reader.take()
+    assert (reader.dropped, len(taken)) == (0, READER_ENTRIES + PARTIALS_HELD)
+    assert reader.partials_passed_over == READER_ENTRIES - PARTIALS_HELD
+
+
+def test_partials_are_made_while_a_reader_of_the_feed_wants_them() -> None:
+    events = EventStream()
+    feed = FeedThread(events, dict)
+    first, second = feed.subscribe(lambda: None), feed.subscribe(lambda: None)
+    assert not events.partials_wanted
+    first.want_partials(True)
+    second.want_partials(True)
+    first.close()
+    assert events.partials_wanted
+    second.want_partials(False)
+    assert not events.partials_wanted
+    feed.stop()
+    assert feed.join(SECONDS)
+
+
 def test_a_reader_that_cannot_be_woken_is_left_out_and_no_other_misses_anything() -> None:
     def broken() -> None:
         raise RuntimeError("the loop is closed")
@@ -213,6 +274,26 @@ def test_a_reader_that_cannot_be_woken_is_left_out_and_no_other_misses_anything(
             {"type": "capture", "hearing": True, "source": "Monitor", "detail": "It moved."},
         ),
         (MuteChanged(muted=True, by="ann"), {"type": "mute", "muted": True, "by": "ann"}),
+        (
+            PartialHeard(UtteranceKey(1, 5), "turn", " on", 9),
+            {
+                "type": "partial",
+                "session_id": 1,
+                "start_sample": 5,
+                "end_sample": 9,
+                "stable": "turn",
+                "tentative": " on",
+            },
+        ),
+        (
+            WordsFound(3, (Word("turn", 5, 9, 0.5),), 0.5),
+            {
+                "type": "words",
+                "utterance_id": 3,
+                "confidence": 0.5,
+                "words": [{"text": "turn", "start_sample": 5, "end_sample": 9, "probability": 0.5}],
+            },
+        ),
         (EngineReady("fake", "a", 3.0), {"type": "engine", "ready": True, "engine": "fake", "model": "a"}),
         (EngineFailed("fake", "No."), {"type": "engine", "ready": False, "engine": "fake", "detail": "No."}),
         (StoreChanged(working=False, detail="Full."), {"type": "store", "working": False, "detail": "Full."}),

@@ -125,6 +125,7 @@ class FakeReader:
     def __init__(self, feed: "FakeFeed", wake: Callable[[], None]) -> None:
         self.wake = wake
         self.lost = 0
+        self.partials_wanted = False
         self.entries: deque[Json] = deque()
         self._feed = feed
 
@@ -137,6 +138,9 @@ class FakeReader:
         while self.entries:
             taken.append(self.entries.popleft())
         return taken
+
+    def want_partials(self, wanted: bool) -> None:
+        self.partials_wanted = wanted
 
     def close(self) -> None:
         self._feed.readers.remove(self)

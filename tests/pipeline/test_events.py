@@ -1,10 +1,18 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
 from voicebridge.domain.audio import Gap, GapReason, Span
-from voicebridge.domain.events import Event, GapNoted, SpeechDiscarded, SpeechStarted
-from voicebridge.pipeline.events import EventStream, Subscription
+from voicebridge.domain.events import Event, GapNoted, PartialHeard, SpeechDiscarded, SpeechStarted
+from voicebridge.domain.utterance import UtteranceKey
+from voicebridge.pipeline.events import PARTIALS_HELD, EventStream, Subscription
 
 
 def gap(start: int) -> GapNoted:
     return GapNoted(Gap(Span(start, start + 1), GapReason.OVERFLOW))
+
+
+def partial(start: int, text: str = "turn") -> PartialHeard:
+    return PartialHeard(UtteranceKey(1, start), text, "", start + 16_000)
 
 
 def drained(subscription: Subscription) -> list[Event]:
@@ -71,3 +79,81 @@ def test_getting_from_a_closed_subscription_does_not_wait() -> None:
     subscription = Subscription(1)
     subscription.close()
     assert subscription.get(3600) is None
+
+
+def test_partials_go_only_to_those_who_ask_for_them() -> None:
+    stream = EventStream()
+    asks, does_not = stream.subscribe(partials=True), stream.subscribe()
+    stream.publish(partial(1))
+    assert (drained(asks), drained(does_not)) == ([partial(1)], [])
+
+
+def test_that_somebody_reads_partials_is_known_while_they_do() -> None:
+    stream = EventStream()
+    stream.subscribe()
+    assert not stream.partials_wanted
+    reader, another = stream.subscribe(partials=True), stream.subscribe(partials=True)
+    stream.unsubscribe(another)
+    assert stream.partials_wanted
+    reader.partials = False
+    assert not stream.partials_wanted
+
+
+def test_a_newer_partial_of_an_utterance_takes_the_place_of_the_older_one() -> None:
+    subscription = Subscription(10, partials=True)
+    for event in (partial(1, "turn"), gap(2), partial(1, "turn on")):
+        subscription.offer(event)
+    assert drained(subscription) == [gap(2), partial(1, "turn on")]
+    assert (subscription.dropped, subscription.partials_passed_over) == (0, 1)
+
+
+def test_a_few_partials_of_different_utterances_wait_and_no_more() -> None:
+    subscription = Subscription(100, partials=True)
+    for start in range(PARTIALS_HELD + 2):
+        subscription.offer(partial(start))
+    assert drained(subscription) == [partial(start) for start in range(2, PARTIALS_HELD + 2)]
+    assert (subscription.dropped, subscription.partials_passed_over) == (0, 2)
+
+
+def test_a_full_subscriber_loses_a_partial_before_anything_else() -> None:
+    subscription = Subscription(3, partials=True)
+    for event in (SpeechStarted(1), partial(1), gap(2), gap(3)):
+        subscription.offer(event)
+    assert drained(subscription) == [SpeechStarted(1), gap(2), gap(3)]
+    assert (subscription.dropped, subscription.partials_passed_over) == (0, 1)
+
+
+def test_a_partial_finds_no_place_among_what_matters_and_takes_that_of_another_partial() -> None:
+    subscription = Subscription(2, partials=True)
+    for event in (gap(1), SpeechStarted(2), partial(2)):
+        subscription.offer(event)
+    assert drained(subscription) == [gap(1), SpeechStarted(2)]
+    for event in (gap(1), partial(2), partial(3)):
+        subscription.offer(event)
+    assert drained(subscription) == [gap(1), partial(3)]
+    assert (subscription.dropped, subscription.partials_passed_over) == (0, 2)
+
+
+EVENTS = st.one_of(
+    st.integers(0, 5).map(gap), st.integers(0, 5).map(SpeechStarted), st.builds(partial, st.integers(0, 6))
+)
+
+
+@given(st.lists(st.one_of(EVENTS, st.none()), max_size=60), st.integers(1, 6))
+def test_partials_cost_a_subscriber_nothing_else_and_all_of_them_are_accounted_for(
+    course: list[Event | None], capacity: int
+) -> None:
+    with_partials, without = Subscription(capacity, partials=True), Subscription(capacity)
+    published, read = 0, list[Event]()
+    for event in course:
+        if event is None:
+            read += drained(with_partials)
+            drained(without)
+            continue
+        published += isinstance(event, PartialHeard)
+        for subscription in (with_partials, without):
+            subscription.offer(event)
+        assert with_partials.waiting <= capacity
+    read += drained(with_partials)
+    assert with_partials.dropped == without.dropped
+    assert published == sum(isinstance(event, PartialHeard) for event in read) + with_partials.partials_passed_over

@@ -12,7 +12,21 @@ from voicebridge.domain.errors import StoreBusyError
 from voicebridge.web.connection import TAKE_SECONDS
 from voicebridge.web.counters import Counters
 from voicebridge.web.reads import Reads
-from voicebridge.web.streams import BEAT, PAGE, QUEUE_FRAMES, RESUME_EVENTS, Stream, Streams, frame_of
+from voicebridge.web.streams import (
+    BEAT,
+    PAGE,
+    PARTIALS_HELD,
+    QUEUE_FRAMES,
+    RESUME_EVENTS,
+    Stream,
+    Streams,
+    frame_of,
+)
+
+
+def partial(start: int, stable: str, tentative: str = "") -> dict[str, Any]:
+    said = {"stable": stable, "tentative": tentative, "end_sample": start + 16_000}
+    return {"type": "partial", "at": 1000.0, "session_id": 1, "start_sample": start, **said}
 
 
 def ids(reader: EventReader, count: int) -> list[int]:
@@ -69,7 +83,7 @@ def test_what_is_both_in_the_store_and_in_the_queue_comes_once() -> None:
 
 
 async def _made(*kinds: str) -> Stream:
-    return Stream(frozenset(kinds))
+    return Stream(frozenset(kinds), Counters())
 
 
 def test_who_lacks_very_much_gets_it_in_several_connections() -> None:
@@ -364,3 +378,81 @@ def test_a_stop_ends_the_streams() -> None:
         reader.next("level")
     assert list(reader.events()) is not None
     reader.close()
+
+
+def test_what_open_speech_says_so_far_comes_with_its_two_parts_and_no_id() -> None:
+    with served() as server, EventReader(server) as reader:
+        reader.next("level")
+        server.daemon.feed.announce(told := partial(8000, "turn on", " the"))
+        event = reader.next("partial")
+        assert event["data"] == told
+        assert "id" not in event
+
+
+def test_the_words_of_an_utterance_come_after_its_text_and_without_id() -> None:
+    word = {"text": "turn", "start_sample": 0, "end_sample": 4000, "probability": 0.9}
+    with served() as server, EventReader(server, "/api/events?types=words") as reader:
+        server.daemon.feed.announce({"type": "words", "utterance_id": 3, "words": [word], "confidence": 0.9})
+        event = reader.next("words")
+        assert (event["data"]["utterance_id"], event["data"]["words"]) == (3, [word])
+        assert "id" not in event
+
+
+def test_partials_are_wanted_while_somebody_reads_them() -> None:
+    def wanted() -> bool:
+        return any(reader.partials_wanted for reader in server.daemon.feed.readers)
+
+    with served() as server, EventReader(server, "/api/events?types=utterance,gap") as reader:
+        next(reader.events())
+        assert not wanted()
+        with EventReader(server, "/api/events?types=partial") as second:
+            next(second.events())
+            assert wanted()
+        while wanted():
+            server.ask("/healthz")
+        with EventReader(server) as third:
+            third.next("state")
+            assert wanted()
+
+
+def offered(stream: Stream, *entries: dict[str, Any]) -> bytes:
+    for entry in entries:
+        stream.offer(entry["type"], frame_of(entry), entry.get("sequence"), (1, entry["start_sample"]))
+    return stream.take()
+
+
+def test_of_partials_of_an_utterance_only_the_newest_waits() -> None:
+    taken = offered(asyncio.run(_made()), partial(1, "turn"), partial(1, "turn on"), partial(9, "stop"))
+    assert taken == frame_of(partial(1, "turn on")) + frame_of(partial(9, "stop"))
+
+
+def test_partials_of_a_few_utterances_wait_and_the_oldest_goes() -> None:
+    taken = offered(asyncio.run(_made()), *(partial(start, "turn") for start in range(PARTIALS_HELD + 1)))
+    assert taken == b"".join(frame_of(partial(start, "turn")) for start in range(1, PARTIALS_HELD + 1))
+
+
+def test_no_partial_comes_after_its_text_and_those_of_others_come() -> None:
+    settled = {"type": "utterance", "sequence": 5, "start_sample": 1}
+    taken = offered(asyncio.run(_made()), partial(1, "turn"), partial(9, "stop"), settled)
+    assert taken == frame_of(settled) + frame_of(partial(9, "stop"))
+
+
+def test_a_text_that_was_not_asked_for_takes_its_partial_with_it() -> None:
+    settled = {"type": "utterance", "sequence": 5, "start_sample": 1}
+    assert offered(asyncio.run(_made("partial")), partial(1, "turn"), settled) == b""
+
+
+def test_partials_never_take_the_place_of_anything_else() -> None:
+    stream = asyncio.run(_made())
+    assert all(stream.offer("gap", b"x") for _ in range(QUEUE_FRAMES))
+    assert all(stream.offer("partial", b"p", None, (1, start)) for start in range(100))
+    assert not stream.ended
+    assert stream.take() == b"x" * QUEUE_FRAMES + b"p" * PARTIALS_HELD
+
+
+def test_a_stream_that_has_ended_holds_no_partials() -> None:
+    stream = asyncio.run(_made())
+    stream.offer("partial", b"p", None, (1, 1))
+    stream.end()
+    stream.offer("partial", b"p", None, (1, 1))
+    assert stream.take() == b""

@@ -214,7 +214,7 @@ class FeedThread(Worker):
                 self._subscription.partials = any(reader.partials_wanted for reader in self._readers)
 
 
-def entry_of(event: Event) -> Json | None:  # noqa: C901, PLR0911 - one for each kind
+def entry_of(event: Event) -> Json | None:  # noqa: C901, PLR0911, PLR0912 - one for each kind
     """Return an event as an entry of the feed; None for what is of no use to others. Times are in seconds (UTC)."""
     now = time.time()
     match event:

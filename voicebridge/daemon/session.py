@@ -78,6 +78,8 @@ class Orders:
     """Reads the settings again as they were read at the start. Raises SettingsError. Where there is none, nothing can
     be steered: there is no control thread."""
     around: Around = Around()
+    partials: bool = False
+    """Announce what open utterances say so far, too: whoever follows reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def _capturing(orders: Orders) -> Iterator[Ears]:
     from voicebridge.pipeline.events import EventStream
 
     events = EventStream()
-    announced = events.subscribe(EVENTS_HELD)
+    announced = events.subscribe(EVENTS_HELD, partials=orders.partials)
     ring = Ring(seconds_to_samples(orders.settings.audio.ring_seconds))
     switch = MuteSwitch(ring)
     mute = Mute(switch, paths.mute_path(orders.state), events)

@@ -225,7 +225,11 @@ class OpenWindow:
 
     def counters(self) -> Mapping[str, int]:
         """Return how often its bounds were reached, and how many read along."""
-        return {"feed_dropped": self.feed.dropped, "feed_readers": self.feed.readers}
+        return {
+            "feed_dropped": self.feed.dropped,
+            "feed_partials_passed_over": self.feed.partials_passed_over,
+            "feed_readers": self.feed.readers,
+        }
 
 
 def open_window(

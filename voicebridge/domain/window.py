@@ -106,6 +106,13 @@ class Reader(Protocol):
         """Return what has come: ``{"type": "utterance", "sequence": 7, ...}``, ``speech``, ``state``, ``gap``, ..."""
         ...
 
+    def want_partials(self, wanted: bool) -> None:
+        """Ask for ``partial`` too, or no more; not asked for at first, since they cost decodes.
+
+        A newer one of the same utterance replaces one that was not taken, and none comes after its utterance's text.
+        """
+        ...
+
     @property
     def dropped(self) -> int:
         """Entries that were lost because nobody took them."""

@@ -4,18 +4,28 @@ import threading
 import time
 from collections import deque
 
-from voicebridge.domain.events import Event, SpeechDiscarded, SpeechStarted
+from voicebridge.domain.events import Event, PartialHeard, SpeechDiscarded, SpeechStarted
 
 EXPENDABLE = (SpeechStarted, SpeechDiscarded)
-"""What a slow subscriber loses first: it tells of the moment and is worthless later."""
+"""What a slow subscriber loses first, after its partials: it tells of the moment and is worthless later."""
+PARTIALS_HELD = 4
+"""Partials that may wait for one subscriber, each of another utterance."""
 
 
 class Subscription:
-    """One subscriber's queue. At its bound the oldest expendable event is dropped, else the oldest; it is counted."""
+    """One subscriber's queue. At its bound the oldest partial or else expendable event goes, else the oldest.
 
-    def __init__(self, capacity: int) -> None:
+    What goes is counted, partials apart. A newer partial takes the place of one of the same utterance that waits.
+    """
+
+    def __init__(self, capacity: int, *, partials: bool = False) -> None:
+        self.partials = partials
+        """Whether it is given partials; whoever reads may change it."""
         self.dropped = 0
+        self.partials_passed_over = 0
+        """Partials that were never read: a newer one, or something that matters, took their place."""
         self._capacity = capacity
+        self._partials_waiting = 0
         self._events: deque[Event] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -28,7 +38,11 @@ class Subscription:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or not self._changed.wait(remaining):
                     break
-            return self._events.popleft() if self._events else None
+            if not self._events:
+                return None
+            event = self._events.popleft()
+            self._partials_waiting -= isinstance(event, PartialHeard)
+            return event
 
     @property
     def waiting(self) -> int:
@@ -46,7 +60,10 @@ class Subscription:
         with self._changed:
             if self._closed:
                 return
-            if len(self._events) >= self._capacity:
+            if isinstance(event, PartialHeard):
+                if not self._has_place_for(event):
+                    return
+            elif len(self._events) >= self._capacity:
                 self._drop_one()
             self._events.append(event)
             self._changed.notify()
@@ -57,13 +74,39 @@ class Subscription:
             self._closed = True
             self._changed.notify_all()
 
+    def _has_place_for(self, newer: PartialHeard) -> bool:
+        """Say whether a partial is to be added; never at the cost of anything but partials."""
+        if not self.partials:
+            return False
+        older = [held for held in self._events if isinstance(held, PartialHeard)] if self._partials_waiting else []
+        for event in [held for held in older if held.key == newer.key] or older[: 1 - PARTIALS_HELD]:
+            self._pass_over(self._events.index(event))
+        if len(self._events) >= self._capacity and not self._passed_one_over():
+            self.partials_passed_over += 1
+            return False
+        self._partials_waiting += 1
+        return True
+
     def _drop_one(self) -> None:
+        if self._passed_one_over():
+            return
         self.dropped += 1
         for position, event in enumerate(self._events):
             if isinstance(event, EXPENDABLE):
                 del self._events[position]
                 return
         self._events.popleft()
+
+    def _passed_one_over(self) -> bool:
+        if not self._partials_waiting:
+            return False
+        self._pass_over(next(n for n, event in enumerate(self._events) if isinstance(event, PartialHeard)))
+        return True
+
+    def _pass_over(self, position: int) -> None:
+        del self._events[position]
+        self._partials_waiting -= 1
+        self.partials_passed_over += 1
 
 
 class EventStream:
@@ -73,9 +116,14 @@ class EventStream:
         self._lock = threading.Lock()
         self._subscriptions: tuple[Subscription, ...] = ()
 
-    def subscribe(self, capacity: int = 1024) -> Subscription:
-        """Begin to receive what is published from now on."""
-        subscription = Subscription(capacity)
+    @property
+    def partials_wanted(self) -> bool:
+        """True when somebody reads partials."""
+        return any(subscription.partials for subscription in self._subscriptions)
+
+    def subscribe(self, capacity: int = 1024, *, partials: bool = False) -> Subscription:
+        """Begin to receive what is published from now on; partials only where they are asked for."""
+        subscription = Subscription(capacity, partials=partials)
         with self._lock:
             self._subscriptions = (*self._subscriptions, subscription)
         return subscription

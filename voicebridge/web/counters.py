@@ -28,6 +28,8 @@ class Counters:
     """Event streams that were begun."""
     streams_dropped: int = 0
     """Event streams ended because their reader was too slow."""
+    partials_passed_over: int = 0
+    """Partials that a reader was not sent, because a newer one or the text came before it took them."""
     failures: int = 0
     """Faults of ours, and addresses that could not be had."""
 

@@ -15,7 +15,20 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 EVENT_TYPE = "text/event-stream"
-KINDS = ("utterance", "partial", "pending", "speech", "state", "level", "gap", "capture", "mute", "engine", "store")
+KINDS = (
+    "utterance",
+    "words",
+    "partial",
+    "pending",
+    "speech",
+    "state",
+    "level",
+    "gap",
+    "capture",
+    "mute",
+    "engine",
+    "store",
+)
 """Types of events that can be asked for."""
 HEADERS = {"X-Accel-Buffering": "no"}
 

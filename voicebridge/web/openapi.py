@@ -166,8 +166,11 @@ def _live() -> Described:
     return {
         "/api/events": _get(
             "Server-sent events, without end: utterances as they are settled (their ids are what to resume after), "
-            "what was heard and waits, speech, state, level (at most 5 a second), gaps and more. Heartbeats are "
-            "comments.",
+            "the words of an utterance with their times once they are known (`words`), what open speech says so far "
+            "(`partial`: `stable` text, which only grows, and `tentative` text after it, which may change; join them "
+            "as they are; only the newest is sent, none is sent again, and they are made while somebody asks for "
+            "them), what was heard and waits, speech, state, level (at most 5 a second), gaps and more. Heartbeats "
+            "are comments.",
             {"200": _content("Events until the connection ends; of each:", EVENT_TYPE, _ref("Event"))},
             resume,
             {"503": "Too many others are reading along."},

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeAlias
 
 from voicebridge.domain.window import Json, Reader, Window
 from voicebridge.web.counters import Counters
@@ -30,33 +30,50 @@ BEAT_TICKS = 25
 """Every 5 s a comment is sent, so that proxies and clients see that the connection lives."""
 QUEUE_FRAMES = 256
 """Events that may wait for one reader."""
+PARTIALS_HELD = 4
+"""Partials that may wait for one reader besides, each of another utterance; they have no place among the rest."""
 PAGE = 100
 RESUME_EVENTS = 1000
 """Events from the store in one connection; whoever lacks more is given them in the next one."""
 RETRY_MS = 2000
 """After how long a client comes back."""
 BEAT = b": beat\n\n"
+Key: TypeAlias = tuple[int, int]
+"""What an utterance is told by before it has an id: session and first sample."""
 
 
 class Stream:
     """One reader's queue; used by the loop's thread alone."""
 
-    def __init__(self, kinds: frozenset[str]) -> None:
+    def __init__(self, kinds: frozenset[str], counters: Counters) -> None:
         self.kinds = kinds
         """Which types are sent; empty for all."""
         self.changed = asyncio.Event()
         self.ended = False
         self.sent_sequence = 0
         """Utterances up to this one came from the store; in the queue they are passed over."""
+        self._counters = counters
         self._frames: deque[tuple[int | None, bytes]] = deque()
+        self._partials: dict[Key, bytes] = {}
         self._level = b""
 
-    def offer(self, kind: str, frame: bytes, sequence: int | None = None) -> bool:
-        """Add an event (a comment has no kind); False when that was one too many, and the stream has ended."""
-        if self.ended or (kind and self.kinds and kind not in self.kinds):
+    def reads(self, kind: str) -> bool:
+        """Say whether events of a type are sent."""
+        return not self.kinds or kind in self.kinds
+
+    def offer(self, kind: str, frame: bytes, sequence: int | None = None, key: Key | None = None) -> bool:
+        """Add an event (a comment has no kind); False when that was one too many, and the stream has ended.
+
+        ``key`` is that of the utterance it is about, if it is about one.
+        """
+        if key is not None:
+            self._pass_over(key)  # this is a newer one, or what it became
+        if self.ended or (kind and not self.reads(kind)):
             return True
         if kind == "level":
             self._level = frame  # only the newest counts
+        elif kind == "partial" and key is not None:
+            self._hold_partial(key, frame)
         else:
             self._frames.append((sequence, frame))
         if len(self._frames) > QUEUE_FRAMES:
@@ -69,6 +86,7 @@ class Stream:
         """Send nothing more."""
         self.ended = True
         self._frames.clear()
+        self._partials.clear()
         self.changed.set()
 
     def take(self) -> bytes:
@@ -76,8 +94,18 @@ class Stream:
         self.changed.clear()
         frames = [frame for sequence, frame in self._frames if sequence is None or sequence > self.sent_sequence]
         self._frames.clear()
+        frames += self._partials.values()
+        self._partials.clear()
         level, self._level = self._level, b""
         return b"".join(frames) + level
+
+    def _hold_partial(self, key: Key, frame: bytes) -> None:
+        if len(self._partials) >= PARTIALS_HELD:
+            self._pass_over(next(iter(self._partials)))
+        self._partials[key] = frame
+
+    def _pass_over(self, key: Key) -> None:
+        self._counters.partials_passed_over += self._partials.pop(key, None) is not None
 
 
 class Streams:
@@ -113,10 +141,11 @@ class Streams:
             raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE, "Too many others are reading along.", {"Retry-After": "5"}
             )
-        stream = Stream(kinds)
+        stream = Stream(kinds, self._counters)
         self._streams.add(stream)
         self._counters.streams += 1
         self._begin()
+        self._want()
         return stream
 
     def close(self, stream: Stream) -> None:
@@ -125,6 +154,7 @@ class Streams:
         self._streams.discard(stream)
         if not self._streams:
             self._end()
+        self._want()
 
     def close_all(self) -> None:
         """End every stream: the server stops."""
@@ -216,6 +246,11 @@ class Streams:
         self._told_state, self._told_level = {}, (-1, False)
         self._latest = self._handed = None
 
+    def _want(self) -> None:
+        """Have partials made while somebody reads them: they cost decodes."""
+        if self._reader is not None:
+            self._reader.want_partials(any(stream.reads("partial") for stream in self._streams))
+
     def _look_at_end(self, ticking: "asyncio.Task[None]") -> None:
         """Begin anew, with clients that come back, after a fault of ours."""
         if not ticking.cancelled() and (error := ticking.exception()) is not None:
@@ -272,7 +307,7 @@ class Streams:
             sequence = entry.get("sequence")
             if sequence is not None:
                 self._note(sequence)
-            self._send(str(entry["type"]), frame_of(entry, sequence), sequence)
+            self._send(str(entry["type"]), frame_of(entry, sequence), sequence, _key_of(entry))
         if self._reader.dropped != self._lost:
             # Something is missing for everybody: they come back, and are given it from the store.
             self._lost = self._reader.dropped
@@ -288,9 +323,9 @@ class Streams:
         if self._latest is not None:
             self._latest = sequence
 
-    def _send(self, kind: str, frame: bytes, sequence: int | None = None) -> None:
+    def _send(self, kind: str, frame: bytes, sequence: int | None = None, key: Key | None = None) -> None:
         for stream in self._streams:
-            if not stream.offer(kind, frame, sequence):
+            if not stream.offer(kind, frame, sequence, key):
                 self._counters.streams_dropped += 1
 
 
@@ -298,6 +333,12 @@ def frame_of(entry: Json, sequence: int | None = None) -> bytes:
     """Return one server-sent event; one with a sequence can be resumed after."""
     head = "" if sequence is None else f"id: {sequence}\n"
     return f"{head}event: {entry['type']}\ndata: ".encode("ascii") + encoded(entry) + b"\n\n"
+
+
+def _key_of(entry: Json) -> Key | None:
+    """Return what the utterance is told by that an entry is about, or None."""
+    session, start = entry.get("session_id"), entry.get("start_sample")
+    return None if session is None or start is None else (session, start)
 
 
 def _waker(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> Callable[[], None]:

@@ -35,11 +35,52 @@ def test_one_that_was_rejected_says_why(page: Page, api: FakeApi) -> None:
     page.wait_for(f"{FIRST} .about", "rejected · too quiet")
 
 
-def test_a_partial_shows_until_the_utterance_is_stored(page: Page, api: FakeApi) -> None:
-    api.publish("partial", text="open the sec")
+def say(api: FakeApi, stable: str, tentative: str, start_sample: int = 8000) -> None:
+    api.publish("partial", session_id=7, start_sample=start_sample, stable=stable, tentative=tentative, end_sample=9000)
+
+
+def test_what_is_being_said_shows_what_stays_and_what_may_change_apart(page: Page, api: FakeApi) -> None:
+    say(api, "open the sec", "ond <b>valve")
+    page.wait_for("#partial-text", "open the second <b>valve")
+    assert (page.text("#partial .stable"), page.text("#partial .tentative")) == ("open the sec", "ond <b>valve")
+    style = "const { fontStyle, textDecorationLine } = getComputedStyle(document.querySelector(arguments[0]));"
+    look = f"{style} return [fontStyle, textDecorationLine];"
+    assert page.script(look, "#partial .stable") == ["normal", "none"]
+    assert page.script(look, "#partial .tentative") == ["italic", "underline"]
+    say(api, "open the second", " valve")
+    page.wait_for("#partial .stable", "open the second")
+
+
+def test_what_is_being_said_stands_until_its_text_is_there(page: Page, api: FakeApi) -> None:
+    now = time.time()
+    say(api, "open the", " sec")
     page.wait_for("#partial", "open the sec")
-    api.publish("pending", utterance_id=5000, at=time.time(), started_at=time.time() - 3, ended_at=time.time())
+    api.publish("pending", utterance_id=5000, session_id=7, start_sample=8000, at=now, started_at=now - 3, ended_at=now)
     page.wait("return document.querySelector('#partial').hidden")
+    page.wait_for(f"{FIRST} .stable", "open the")
+    assert page.text(f"{FIRST} .text") == "open the sec"
+    api.hear(**utterance(5000, "open the second valve", now - 3) | {"session_id": 7, "start_sample": 8000})
+    page.wait_for(f"{FIRST} .text", "open the second valve")
+    assert page.script("return document.querySelectorAll('#utterances .tentative').length") == 0
+
+
+def test_a_text_ends_what_was_being_said_and_not_what_came_after_it(page: Page, api: FakeApi) -> None:
+    say(api, "and close", " it", start_sample=90_000)
+    page.wait_for("#partial", "and close it")
+    api.hear(**utterance(5000, "open the valve", time.time() - 3) | {"session_id": 7, "start_sample": 8000})
+    page.wait_for(f"{FIRST} .text", "open the valve")
+    assert not page.script("return document.querySelector('#partial').hidden")
+    api.hear(**utterance(5001, "and close it", time.time() - 1) | {"session_id": 7, "start_sample": 90_000})
+    page.wait("return document.querySelector('#partial').hidden")
+
+
+def test_how_sure_the_words_are_is_told_when_it_is_known(page: Page, api: FakeApi) -> None:
+    api.hear(**utterance(5000, "open the second valve", time.time() - 3) | {"confidence": None})
+    page.wait_for(f"{FIRST} .text", "open the second valve")
+    assert "confidence" not in page.text(f"{FIRST} .about")
+    api.publish("words", utterance_id=5000, words=[], confidence=0.93)
+    page.wait_for(f"{FIRST} .about", "confidence 93 %")
+    assert "text after 430 ms" in page.text(f"{FIRST} .about")
 
 
 def test_a_lost_microphone_is_told_with_its_reason_and_advice(page: Page, api: FakeApi) -> None:
@@ -61,7 +102,7 @@ def test_a_deaf_daemon_has_no_level(page: Page, api: FakeApi) -> None:
     page.wait_for("#speech", "No signal")
     assert page.text("#level-text") == ""
     api.publish("level", level=3277, speech=True)
-    api.publish("partial", text="what came after it")
+    say(api, "what came", " after it")
     page.wait_for("#partial", "what came after it")
     assert page.text("#speech") == "No signal", "the last level must not look like a new one"
 

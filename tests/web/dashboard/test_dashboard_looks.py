@@ -79,6 +79,8 @@ def test_every_text_has_contrast(page: Page, api: FakeApi, state: str, *, dark: 
     for number, status in enumerate(("pending", "rejected", "failed")):
         api.hear(**utterance(5000 + number, None, time.time(), status=status))
     api.publish("level", level=900, speech=dark)
+    api.publish("partial", session_id=7, start_sample=1, stable="open the", tentative=" valve", end_sample=9)
+    page.wait_for("#partial", "open the valve")
     page.wait(f"return document.querySelector('#state').dataset.state === '{state}'")
     page.wait("return document.querySelectorAll('#utterances .kind').length >= 4")
     page.wait_for("#speech", "No signal" if state == "deaf" else "Speech" if dark else "Listening")

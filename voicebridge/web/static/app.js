@@ -7,10 +7,11 @@ import { Feed } from "/static/feed.js";
 import { Happened, Measured } from "/static/history.js";
 import { holdLevel, showLevel, showNoLevel, showSpeech } from "/static/live.js";
 import { askToken, bindLevers, showMute } from "/static/mute.js";
+import { endPartial, hideOldPartial, hidePartial, showPartial } from "/static/partial.js";
 import { refreshAges, showFigures, showState } from "/static/state.js";
 import { clockTime, lasting, now, setAhead, viewerNow, zone } from "/static/times.js";
 import { Timeline } from "/static/timeline.js";
-import { bindWords, loadWords, takeUtterance } from "/static/words.js";
+import { bindWords, loadWords, takeTimes, takeUtterance } from "/static/words.js";
 
 const STATUS_MS = 5_000;
 const HISTORY_MS = 30_000;
@@ -53,9 +54,10 @@ const feed = new Feed("/api/events", {
 const takers = {
   level: (level) => { if (!deaf) showLevel(level.level, Boolean(level.speech)); },
   speech: ({ speech }) => showSpeech(Boolean(speech)),
-  partial: ({ text }) => showPartial(text),
-  pending: (utterance) => { takeUtterance({ ...utterance, status: "pending" }); showPartial(""); },
-  utterance: (utterance) => takeUtterance(utterance),
+  partial: showPartial,
+  pending: (utterance) => takeUtterance({ ...utterance, status: "pending", said: endPartial(utterance) }),
+  utterance: (utterance) => { endPartial(utterance); takeUtterance(utterance); },
+  words: takeTimes,
   state: takeState,
   gap: noteNews,
 };
@@ -93,11 +95,6 @@ function showHealth(state, reasons) {
 const reasonsOf = ({ reasons, engine_state: engine }) =>
   (engine === "loading" && engineLoading ? [...reasons, engineLoading] : reasons);
 
-function showPartial(text) {
-  byId("partial").hidden = !text;
-  tell(byId("partial"), visible(text));
-}
-
 function found() {
   byId("lost").hidden = true;
   byId("connection").dataset.connection = "open";
@@ -109,7 +106,7 @@ function lose(error) {
   if (lostSince === null) {
     lostSince = lastHeard;
     showNoLevel();
-    showPartial("");
+    hidePartial();
   }
   byId("connection").dataset.connection = "lost";
   tell(byId("connection"), "Lost");
@@ -200,6 +197,7 @@ function reopened() {
 
 function everySecond() {
   refreshAges();
+  hideOldPartial();
   if (lostSince === null) {
     holdLevel();
     return;

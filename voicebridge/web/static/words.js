@@ -2,6 +2,7 @@
 
 import { get, rows } from "/static/api.js";
 import { byId, make, tell, visible } from "/static/dom.js";
+import { parts } from "/static/partial.js";
 import { playButton } from "/static/player.js";
 import { timeElement } from "/static/state.js";
 import { lasting, wholeTime } from "/static/times.js";
@@ -45,6 +46,14 @@ export function takeUtterance(utterance) {
   if (utterance.status === "done") {
     tell(byId("announce-words"), visible(utterance.text));
   }
+}
+
+/** Take how sure the words of an utterance are: they are looked for after its text was told. */
+export function takeTimes({ utterance_id: id, confidence }) {
+  const old = find(id);
+  if (!old) return;
+  old.utterance = { ...old.utterance, confidence };
+  old.querySelector(".about").replaceChildren(...about(old.utterance));
 }
 
 /** Bind the search and the button for older ones. */
@@ -131,13 +140,15 @@ function insert(utterance) {
 }
 
 function item(utterance) {
-  const text = utterance.text ? visible(utterance.text) : utterance.status === "pending" ? "…" : "No text";
+  const text = utterance.text ? [visible(utterance.text)] : utterance.said ? parts(utterance.said) : [utterance.status === "pending" ? "…" : "No text"];
   const time = timeElement(utterance.started_at);
   time.title = wholeTime(utterance.started_at);
-  return make("li", { "data-id": utterance.utterance_id, "data-status": utterance.status, tabindex: "-1" },
+  const made = make("li", { "data-id": utterance.utterance_id, "data-status": utterance.status, tabindex: "-1" },
     make("div", { class: "when" }, time, utterance.audio_kept ? playButton(utterance) : null),
-    make("p", { class: utterance.text ? "text" : "text dim", dir: "auto", lang: utterance.language }, text),
+    make("p", { class: utterance.text ? "text" : "text dim", dir: "auto", lang: utterance.language }, ...text),
     make("p", { class: "about dim" }, ...about(utterance)));
+  made.utterance = utterance;
+  return made;
 }
 
 function about(utterance) {

@@ -151,6 +151,7 @@ def build_crew(plan: Plan) -> "Crew":
     writer = StoreWriter(ears.events, settings.store.backlog_mb * MEGABYTE, plan.over.set)
     transcriber, unsettled = _transcriber(plan, writer, clock)
     listener, recorder = _listener(plan, writer, clock, transcriber)
+    transcriber.early.on_verdict = listener.set_hangover
     recorder.unsettled = unsettled
     for pending in plan.notebook.recovery.pending:
         transcriber.offer(pending)
@@ -158,12 +159,17 @@ def build_crew(plan: Plan) -> "Crew":
 
 
 def _transcriber(plan: Plan, writer: "StoreWriter", clock: "SessionClock") -> "tuple[Transcriber, Unsettled]":
+    from voicebridge.pipeline.early_work import EarlyWork
+    from voicebridge.pipeline.partials import Partials
     from voicebridge.pipeline.transcriber import Desk, Rules, Transcriber
 
-    notebook, settings = plan.notebook, plan.settings
+    notebook, settings, events = plan.notebook, plan.settings, plan.ears.events
     desk = Desk(notebook.session_id, plan.ears.ring, notebook.shelf, writer, clock)
-    rules = Rules(settings.engine, settings.gate)
-    return Transcriber(plan.engine, desk, rules, plan.ears.events, plan.over.set), desk.unsettled
+    rules = Rules(settings.engine, settings.gate, settings.endpoint)
+    # PocketSphinx begins with each decode anew, and takes half of the time that was spoken for it.
+    suits = plan.engine.info.engine != "sphinx"
+    partials = Partials(settings.partials, lambda: events.partials_wanted, suits=suits)
+    return Transcriber(plan.engine, desk, rules, events, plan.over.set, EarlyWork(partials)), desk.unsettled
 
 
 def _listener(
@@ -184,7 +190,16 @@ def _listener(
         # Without an engine what is heard stays pending, and there is nothing to wait for.
         return transcriber.engine_error is not None or transcriber.waiting < UNPACED_BACKLOG
 
-    hooks = room.ListenerHooks(on_anchor=note_anchor, on_failure=plan.over.set, may_go_on=may_go_on)
+    early = transcriber.early
+    hooks = room.ListenerHooks(
+        on_anchor=note_anchor,
+        on_failure=plan.over.set,
+        may_go_on=may_go_on,
+        on_may_end=early.may_end,
+        on_resumed=early.resumed,
+        on_ended=early.ended,
+        on_speech=early.goes_on,
+    )
     reader = ears.ring.reader(start=0)
     hearing = room.Ears(reader, build_detector(plan.settings.vad), Segmenter(plan.settings.endpoint))
     return room.Listener(notebook.session_id, hearing, recorder, clock, ears.events, hooks), recorder

@@ -116,8 +116,14 @@ def _connect(live: LiveSettings, daemon: "Daemon", plan: "Plan") -> None:
     crew, source = daemon.crew, plan.ears.source
     live.on_change(lambda new: crew.listener.apply(new.vad, new.endpoint), "vad", "endpoint")
     live.on_change(
-        lambda new: crew.transcriber.apply(Rules(new.engine, new.gate), new.whisper), "engine", "gate", "whisper"
+        lambda new: crew.transcriber.apply(Rules(new.engine, new.gate, new.endpoint), new.whisper),
+        "engine",
+        "gate",
+        "whisper",
+        "endpoint",
     )
+    if (partials := crew.transcriber.early.partials) is not None:
+        live.on_change(lambda new: partials.apply(new.partials), "partials")
     live.on_change(lambda new: plan.notebook.apply(new.store), "store")
     # Asked anew at each look at the health (Plan.in_force).
     live.on_change(lambda _: None, "health")

@@ -63,6 +63,14 @@ class _Order:
     endpoint: EndpointSettings
 
 
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """How long somebody wants a pause to be waited for."""
+
+    speech_end: int
+    hangover_ms: int
+
+
 class Listener(Worker):
     """Runs at 1:1 with the source.
 
@@ -85,12 +93,14 @@ class Listener(Worker):
         self.ended = False
         """True once the source came to its end by itself and everything was heard."""
         self._stop_expected = False
-        self._open = False
+        self._open: UtteranceKey | None = None
         self._opened_at = 0.0
         self._quiet_frames = 0
         # Others write the one, the listener's thread the other: they differ while there is something to take over.
         self._wanted: _Order | None = None
         self._taken: _Order | None = None
+        self._verdict: _Verdict | None = None
+        self._verdict_taken: _Verdict | None = None
         self._session_id = session_id
         self._ears = ears
         self._recorder = recorder
@@ -106,7 +116,7 @@ class Listener(Worker):
     @property
     def speech_open(self) -> bool:
         """True while an utterance is open."""
-        return self._open
+        return self._open is not None
 
     def expect_stop(self) -> None:
         """Say that the source is being stopped: if its audio ends from now on, that is not its own end."""
@@ -121,6 +131,10 @@ class Listener(Worker):
         """
         self._wanted = _Order(vad, endpoint)
 
+    def set_hangover(self, speech_end: int, hangover_ms: int) -> None:
+        """Wait so long in the pause after this speech, if it still lasts at the next frame; from any thread."""
+        self._verdict = _Verdict(speech_end, hangover_ms)
+
     @property
     def applied(self) -> bool:
         """True once the newest settings given to ``apply`` are in force."""
@@ -131,6 +145,7 @@ class Listener(Worker):
         while not reader.ended:
             self.sign()
             self._take_over()
+            self._take_verdict()
             stopping = self._stopping.is_set()
             if stopping and not self._clock.paced:
                 break
@@ -163,8 +178,14 @@ class Listener(Worker):
         if nothing_is_said:
             self._taken = wanted
 
+    def _take_verdict(self) -> None:
+        verdict = self._verdict
+        if verdict is not self._verdict_taken and verdict is not None:
+            self._verdict_taken = verdict
+            self._ears.segmenter.set_hangover(verdict.speech_end, verdict.hangover_ms)
+
     def _enough_samples(self) -> int:
-        quiet = self._quiet_frames >= QUIET_FRAMES and not self._open
+        quiet = self._quiet_frames >= QUIET_FRAMES and self._open is None
         return GATHERED_SAMPLES if quiet and self._clock.paced else 0
 
     def _hear(self, frame: Frame) -> None:
@@ -182,6 +203,8 @@ class Listener(Worker):
         self._recorder.grow(frame.end)
         if not self._clock.paced:
             self._hand_on()
+        elif speech and self._open is not None:
+            self._hooks.on_speech(self._open, frame.end)
 
     def _hand_on(self) -> None:
         """Wait until the store writer has taken everything that was heard, or we stop."""
@@ -204,46 +227,61 @@ class Listener(Worker):
         for event in said:
             match event:
                 case Started(start):
-                    self._open = True
+                    self._open = UtteranceKey(self._session_id, start)
                     self._opened_at = self._clock.wall(start)
-                    self._recorder.open(UtteranceKey(self._session_id, start), self._opened_at)
+                    self._recorder.open(self._open, self._opened_at)
                     self._events.publish(SpeechStarted(start))
                 case Ended():
                     self._end(event)
                 case Discarded(start):
                     self.counters.discarded += 1
                     self._events.publish(SpeechDiscarded(start))
-                case Paused() | MayEnd() | Resumed():
-                    pass  # the place where a speculative decode begins and is made void
+                case MayEnd():
+                    # A source that can wait has no pause in which an engine could be ahead of it.
+                    if self._open is not None and self._clock.paced:
+                        self._hooks.on_may_end(self._open, event)
+                case Resumed():
+                    if self._open is not None:
+                        self._hooks.on_resumed(self._open)
+                case Paused():
+                    pass
                 case _:
                     assert_never(event)
 
     def _end(self, event: Ended) -> None:
-        self._open = False
+        self._open = None
         self.counters.utterances += 1
         if event.reason is EndReason.MAX_LENGTH:
             self._take_over(after_cut=True)
-        self._recorder.end(
-            EndedUtterance(
-                key=UtteranceKey(self._session_id, event.span.start),
-                span=event.span,
-                speech=event.speech,
-                speech_ratio=event.speech_ratio,
-                reason=event.reason,
-                started_at=self._opened_at,
-                ended_at=self._clock.wall_of_end(self._opened_at, event.span),
-            )
+        ended = EndedUtterance(
+            key=UtteranceKey(self._session_id, event.span.start),
+            span=event.span,
+            speech=event.speech,
+            speech_ratio=event.speech_ratio,
+            reason=event.reason,
+            started_at=self._opened_at,
+            ended_at=self._clock.wall_of_end(self._opened_at, event.span),
         )
+        self._hooks.on_ended(ended)  # before it can be committed: what is void must be so by then
+        self._recorder.end(ended)
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerHooks:
-    """Whom the listener tells or asks."""
+    """Whom the listener tells or asks. None of them may wait for anything."""
 
     on_anchor: Callable[[Anchor], None]
     on_end: Callable[[], None] = lambda: None
     on_failure: Callable[[], None] = lambda: None
     may_go_on: Callable[[], bool] = lambda: True
+    on_may_end: Callable[[UtteranceKey, MayEnd], None] = lambda _key, _pause: None
+    """The open utterance of a paced source may be over."""
+    on_resumed: Callable[[UtteranceKey], None] = lambda _key: None
+    """It is not: its speech went on."""
+    on_ended: Callable[[EndedUtterance], None] = lambda _ended: None
+    """It is over; called before it is handed on to be stored."""
+    on_speech: Callable[[UtteranceKey, int], None] = lambda _key, _end: None
+    """Speech of the open utterance of a paced source has come up to this sample; called for each frame."""
 
 
 def _rms(frame: Frame) -> float:

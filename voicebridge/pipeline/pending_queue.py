@@ -1,7 +1,7 @@
 """Utterances that wait for their decode, oldest first: a bounded number in memory, the rest in the store alone."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Condition
 
 from voicebridge.domain.utterance import PendingUtterance
@@ -68,11 +68,15 @@ class PendingQueue:
                 self._left_in_store += 1
                 self._changed.notify_all()
 
-    def take(self, timeout_seconds: float) -> PendingUtterance | None:
-        """Return the oldest, or None when there is none in time, something is to be fetched or the queue is closed."""
+    def take(self, timeout_seconds: float, unless: Callable[[], bool] = lambda: False) -> PendingUtterance | None:
+        """Return the oldest, or None when there is none in time, something is to be fetched or the queue is closed.
+
+        With none there it does not wait when ``unless`` says that there is something else to do; ``wake`` follows when
+        that comes later.
+        """
         with self._changed:
-            # All is asked under the lock: a `close` between a question and the wait would wake nobody.
-            if not (self._queue or self._more_in_store or self._closed):
+            # All is asked under the lock: a `close` or `wake` between a question and the wait would wake nobody.
+            if not (self._queue or self._more_in_store or self._closed or unless()):
                 self._changed.wait(timeout_seconds)
             if self._queue and not self._closed:
                 self._current = self._queue.popleft()

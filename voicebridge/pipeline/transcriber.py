@@ -1,59 +1,41 @@
-"""The transcriber: the one thread that owns the engine. Takes pending utterances, oldest first, and settles them."""
+"""The transcriber: the one thread that owns the engine. Finals go first, then speculative decodes, then partial ones.
+
+Finals are settled oldest first, and none is ever left out. A decode that runs cannot be cancelled, so a final waits for
+one speculative or partial decode at most; neither begins while a final waits.
+"""
 
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from threading import Event
+from typing import TypeVar
 
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import SpeechError, StoreError, UtteranceGoneError
-from voicebridge.domain.events import EngineFailed, EngineReady, UtteranceSettled
-from voicebridge.domain.ports import AudioByIndex, Engine, EventSink, Tunable
-from voicebridge.domain.utterance import Outcome, PendingUtterance, Status, Transcript, UtteranceKey
+from voicebridge.domain.events import EngineFailed, EngineReady
+from voicebridge.domain.ports import Engine, EventSink, Tunable, WordFinder
+from voicebridge.domain.utterance import DecodeKind, PendingUtterance, Transcript
+from voicebridge.pipeline.decode_pace import DecodePace, is_worthwhile
+from voicebridge.pipeline.early_work import EarlyWork, PartialOrder
 from voicebridge.pipeline.gate import judge
+from voicebridge.pipeline.pauses import Pauses
 from voicebridge.pipeline.pending_queue import QUEUE_BOUND, PendingQueue
-from voicebridge.pipeline.recorder import Shelf
-from voicebridge.pipeline.session_clock import SessionClock
-from voicebridge.pipeline.store_writer import StoreWriter
-from voicebridge.pipeline.unsettled import Unsettled
+from voicebridge.pipeline.settling import Desk, Settling, TranscriberCounters
+from voicebridge.pipeline.speculation import Order, Result
 from voicebridge.pipeline.worker import Worker
-from voicebridge.settings import EngineSettings, GateSettings, WhisperSettings
+from voicebridge.settings import EndpointSettings, EngineSettings, GateSettings, WhisperSettings
+
+__all__ = ["Desk", "Rules", "Transcriber", "TranscriberCounters"]
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 COMMIT_WAIT_SECONDS = 1.0
 """How long a decode waits until its attempt is on disk. Beyond that it runs uncounted: a locked store must not silence
 a working engine."""
-
-
-@dataclass(slots=True)
-class TranscriberCounters:
-    """What the transcriber has done since the session began; ``done``, ``rejected`` and ``failed`` are committed."""
-
-    decodes: int = 0
-    done: int = 0
-    rejected: int = 0
-    failed: int = 0
-    errors: int = 0
-    errors_in_a_row: int = 0
-    """Decodes that have failed since the last one that did not."""
-    last_error: str = ""
-    uncounted_attempts: int = 0
-    decode_seconds: float = 0.0
-    audio_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What the transcriber reads from and writes to."""
-
-    session_id: int
-    audio: AudioByIndex
-    shelf: Shelf
-    writer: StoreWriter
-    clock: SessionClock
-    unsettled: Unsettled = field(default_factory=Unsettled)
-    """What the recorder has ended and this settles."""
+DELIVERY_WAIT_SECONDS = 0.05
+"""How long the search for words waits until their text is on disk, so that it does not take the processor from that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +44,11 @@ class Rules:
 
     engine: EngineSettings
     gate: GateSettings
+    endpoint: EndpointSettings = field(default_factory=EndpointSettings)
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
+class _Change:
     """Settings that somebody wants to be in force."""
 
     rules: Rules
@@ -73,7 +56,11 @@ class _Order:
 
 
 class Transcriber(Worker):
-    """Decodes finals. Speculative and partial decodes will queue behind them here."""
+    """Decodes what is pending, and what ``early`` orders before its end.
+
+    The words of an utterance are found once its text was handed to the store, and before anything else: the engine then
+    still holds what it heard, so that the next final waits for some hundredths of a second and not for another decode.
+    """
 
     def __init__(
         self,
@@ -82,6 +69,7 @@ class Transcriber(Worker):
         rules: Rules,
         events: EventSink,
         on_failure: Callable[[], None] = lambda: None,
+        early: EarlyWork | None = None,
     ) -> None:
         super().__init__("transcriber", on_failure)
         self.counters = TranscriberCounters()
@@ -95,13 +83,19 @@ class Transcriber(Worker):
         self._engine = engine
         self._desk = desk
         self._rules = rules
+        self.early = early or EarlyWork()
+        self.pauses = Pauses(desk.clock, rules.endpoint)
         self._events = events
+        self._settling = Settling(desk, events, self.counters)
+        self._pace = DecodePace()
         self._queue = PendingQueue()
+        self.early.wake = self._queue.wake
+        self._finds_words = False
         self._decode_began: float | None = None
         self._load_began: float | None = None
         # Others write the one, the transcriber's thread the other: they differ while there is something to take over.
-        self._wanted: _Order | None = None
-        self._taken: _Order | None = None
+        self._wanted: _Change | None = None
+        self._taken: _Change | None = None
 
     @property
     def rules(self) -> Rules:
@@ -114,7 +108,7 @@ class Transcriber(Worker):
         Of the engine's options those change that it can change while it is loaded. Options it cannot use are logged
         and told in ``options_refused``; it then keeps all of its old ones, while the rules change.
         """
-        self._wanted = _Order(rules, options)
+        self._wanted = _Change(rules, options)
         self._queue.wake()
 
     @property
@@ -129,8 +123,8 @@ class Transcriber(Worker):
 
     @property
     def current(self) -> PendingUtterance | None:
-        """The utterance that is being decoded."""
-        return self._queue.current
+        """The utterance that is being decoded; None once its text is out, while its words are looked for."""
+        return None if self._finds_words else self._queue.current
 
     @property
     def idle(self) -> bool:
@@ -153,7 +147,7 @@ class Transcriber(Worker):
         return 0.0 if began is None else now_monotonic - began
 
     def decode_age_seconds(self, now_monotonic: float) -> float:
-        """How long the present decode has been running; 0 when none is."""
+        """How long the present decode, of whatever kind, has been running; 0 when none is."""
         began = self._decode_began
         return 0.0 if began is None else now_monotonic - began
 
@@ -182,9 +176,8 @@ class Transcriber(Worker):
     def _run(self) -> None:
         try:
             if self._load_until_ready():
-                while pending := self._next():
-                    self._decode(pending)
-                    self._queue.done()
+                while not self._stopping.is_set():
+                    self._turn()
                 self._engine.close()
         finally:
             self._queue.end()
@@ -240,17 +233,24 @@ class Transcriber(Worker):
             except SpeechError as error:
                 self.options_refused = error
                 logger.warning("the engine goes on with its old options: %s", error)
+        self.pauses.apply(wanted.rules.endpoint)
         self._taken = wanted
 
-    def _next(self) -> PendingUtterance | None:
-        while not self._stopping.is_set():
-            self.sign()
-            self._take_over()
-            if pending := self._queue.take(self.sign_seconds):
-                return pending
-            if question := self._queue.to_fetch():
-                self._fetch(*question)
-        return None
+    def _turn(self) -> None:
+        """Do the most urgent thing there is, or wait for one until it is time for a sign of life."""
+        self.sign()
+        self._take_over()
+        if pending := self._queue.take(self.sign_seconds, lambda: self.early.waits):
+            self._work_on(pending)
+            self._queue.done()
+        elif question := self._queue.to_fetch():
+            self._fetch(*question)
+        elif self._stopping.is_set():
+            return
+        elif order := self.early.speculation.take():
+            self._speculate(order)
+        elif partial := self.early.take_partial():
+            self._decode_partial(partial)
 
     def _fetch(self, after_id: int, mark: int) -> None:
         store = self._desk.shelf.utterances
@@ -263,27 +263,47 @@ class Transcriber(Worker):
             return
         self._queue.fetched(found, mark)
 
+    def _work_on(self, pending: PendingUtterance) -> None:
+        """Settle an utterance with the result of its pause, if there is one, else with a decode."""
+        result = self.early.speculation.claim(pending.ended.key, pending.ended.span)
+        if result is None:
+            self._decode(pending)
+            return
+        self._note_delivered(pending, result.seconds)
+        self._deliver(pending, result.transcript, result.audio, DecodeKind.SPECULATIVE)
+
     def _decode(self, pending: PendingUtterance) -> None:
         if pending.attempts >= self._rules.engine.max_attempts:
-            self._give_up(pending, f"{pending.attempts} decodes of it did not come back")
+            self._settling.give_up(pending, f"{pending.attempts} decodes of it did not come back")
             return
         if not self._count_attempt(pending):
             return
         span = pending.ended.span
-        self._decode_began = began = time.monotonic()
         try:
-            transcript = self._engine.decode(self._audio_of(pending), span.start)
+            audio = self._desk.audio_of(pending)
+            transcript, seconds = self._timed(lambda: self._engine.decode(audio, span.start))
         except (SpeechError, StoreError) as error:
             self._decode_failed(pending, error)
             return
+        self.counters.decodes += 1
+        self._pace.note(span.seconds, seconds)
+        self._note_delivered(pending, seconds)
+        self._deliver(pending, transcript, audio, DecodeKind.FINAL)
+
+    def _note_delivered(self, pending: PendingUtterance, seconds: float) -> None:
+        self.counters.errors_in_a_row = 0
+        self.counters.decode_seconds += seconds
+        self.counters.audio_seconds += pending.ended.span.seconds
+
+    def _timed(self, call: Callable[[], T]) -> tuple[T, float]:
+        """Return what a call into the engine returns, and how long it took; it has a deadline of its own meanwhile."""
+        monotonic = self._desk.monotonic
+        self._decode_began = began = monotonic()
+        try:
+            return call(), monotonic() - began
         finally:
             self.sign()  # before it is no longer excused, as after a load
             self._decode_began = None
-        self.counters.decodes += 1
-        self.counters.errors_in_a_row = 0
-        self.counters.decode_seconds += time.monotonic() - began
-        self.counters.audio_seconds += span.seconds
-        self._deliver(pending, transcript)
 
     def _count_attempt(self, pending: PendingUtterance) -> bool:
         """Count an attempt before it begins; False when the utterance was forgotten while it waited."""
@@ -291,28 +311,33 @@ class Transcriber(Worker):
         try:
             self._desk.writer.call(lambda: store.begin_attempt(pending.utterance_id), COMMIT_WAIT_SECONDS)
         except UtteranceGoneError:
-            self._forget(pending.ended.key)
+            self._settling.forget(pending.ended.key)
             return False
         except StoreError:
             self.counters.uncounted_attempts += 1
         return True
 
-    def _audio_of(self, pending: PendingUtterance) -> Samples:
-        """Take the audio from the ring while it is there, else from the spool."""
-        key = pending.ended.key
-        if key.session_id == self._desk.session_id:
-            samples = self._desk.audio.copy(pending.ended.span)
-            if samples is not None:
-                return samples
-        return self._desk.shelf.spool.read(key)
+    def _deliver(self, pending: PendingUtterance, transcript: Transcript, audio: Samples, kind: DecodeKind) -> None:
+        out = self._settling.deliver(pending, replace(transcript, kind=kind), self._rules.gate)
+        if transcript.text and isinstance(self._engine, WordFinder):
+            self._finds_words = True
+            try:
+                self._find_words(self._engine, pending, transcript, audio, out)
+            finally:
+                self._finds_words = False
 
-    def _deliver(self, pending: PendingUtterance, transcript: Transcript) -> None:
-        reasons = judge(transcript, pending.ended.speech_ratio, self._rules.gate)
-        status = Status.REJECTED if reasons else Status.DONE
-        self._settle(
-            pending.ended.key,
-            Outcome(pending.utterance_id, status, transcript, reasons, self._speech_end(pending)),
-        )
+    def _find_words(
+        self, engine: WordFinder, pending: PendingUtterance, transcript: Transcript, audio: Samples, out: Event
+    ) -> None:
+        """Find the words of the very transcript that the engine returned: by that it knows what it still holds."""
+        out.wait(DELIVERY_WAIT_SECONDS)
+        try:
+            words, _ = self._timed(lambda: engine.find_words(transcript, audio, pending.ended.span.start))
+        except SpeechError as error:
+            self.counters.words_failed += 1
+            logger.warning("the words of utterance %d were not found: %s", pending.utterance_id, error)
+            return
+        self._settling.add_words(pending.utterance_id, words)
 
     def _decode_failed(self, pending: PendingUtterance, error: SpeechError | StoreError) -> None:
         self.counters.errors += 1
@@ -325,34 +350,49 @@ class Transcriber(Worker):
             self.return_attempt(pending)
             return
         if attempts >= self._rules.engine.max_attempts:
-            self._give_up(pending, str(error))
+            self._settling.give_up(pending, str(error))
             return
         self._queue.put_back(PendingUtterance(pending.utterance_id, pending.ended, attempts, pending.recovered))
 
-    def _give_up(self, pending: PendingUtterance, reason: str) -> None:
-        self._settle(pending.ended.key, Outcome(pending.utterance_id, Status.FAILED, None, (reason,)))
-
-    def _speech_end(self, pending: PendingUtterance) -> float | None:
-        same_session = pending.ended.key.session_id == self._desk.session_id
-        return self._desk.clock.monotonic_of(pending.ended.speech.end) if same_session else None
-
-    def _settle(self, key: UtteranceKey, outcome: Outcome) -> None:
-        if not self._desk.writer.offer(lambda: self._commit(key, outcome)):
-            logger.error("utterance %d stays pending: the store takes nothing more", outcome.utterance_id)
-
-    def _commit(self, key: UtteranceKey, outcome: Outcome) -> None:
+    def _speculate(self, order: Order) -> None:
+        """Decode an utterance that may be over; what it says tells how long to wait for more."""
+        speculation, span, monotonic = self.early.speculation, order.span, self._desk.monotonic
+        left_seconds = self.pauses.seconds_left(order.pause, monotonic())
+        worthwhile = is_worthwhile(self._pace.expected_seconds(span.seconds), left_seconds)
+        audio = self._desk.audio.copy(span) if worthwhile else None
+        if audio is None:
+            speculation.refuse(order, not_worthwhile=not worthwhile)
+            return
+        if not speculation.start(order):
+            return
+        began = monotonic()
         try:
-            record = self._desk.shelf.utterances.settle(outcome)
-        except UtteranceGoneError:
-            self._forget(key)
-            raise
-        self._forget(key)
-        self.counters.done += record.status is Status.DONE
-        self.counters.rejected += record.status is Status.REJECTED
-        self.counters.failed += record.status is Status.FAILED
-        self._events.publish(UtteranceSettled(record))
+            transcript, seconds = self._timed(lambda: self._engine.decode(audio, span.start))
+        except SpeechError as error:
+            # It counts for nothing: the utterance has its attempts when it is pending.
+            logger.info("a speculative decode failed: %s", error)
+            speculation.fail(monotonic() - began)
+            return
+        self._pace.note(span.seconds, seconds)
+        valid = speculation.finish(Result(order, transcript, audio, seconds))
+        if valid and (verdict := self.pauses.verdict(order.pause, transcript, self._rules.gate)):
+            logger.debug("a pause is waited for %d ms: %s", verdict.hangover_ms, verdict.reason)
+            self.early.judged(order.pause.speech.end, verdict)
 
-    def _forget(self, key: UtteranceKey) -> None:
-        """Note that an utterance waits no more; those of earlier sessions were never noted."""
-        if key.session_id == self._desk.session_id:
-            self._desk.unsettled.settled(key.start_sample)
+    def _decode_partial(self, order: PartialOrder) -> None:
+        """Decode what is being said so far, and publish what of it is believed."""
+        partials, span, monotonic = self.early.partials, order.span, self._desk.monotonic
+        audio = self._desk.audio.copy(span)
+        if partials is None or audio is None or not partials.begins(monotonic(), order.key):
+            return
+        try:
+            transcript, seconds = self._timed(lambda: self._engine.decode(audio, span.start))
+        except SpeechError as error:
+            logger.debug("a partial decode failed: %s", error)
+            return
+        finally:
+            partials.ends(monotonic())
+        self._pace.note(span.seconds, seconds)
+        believed = not judge(transcript, 1.0, self._rules.gate)
+        if believed and (heard := partials.heard(order.key, transcript.text, span.end)):
+            self._events.publish(heard)

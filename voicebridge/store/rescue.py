@@ -5,7 +5,7 @@ The pipeline tries again what the store refuses for now; all that is needed is t
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from voicebridge.domain.audio import Gap, Samples
 from voicebridge.domain.errors import (
@@ -15,9 +15,9 @@ from voicebridge.domain.errors import (
     StoreUnavailableError,
 )
 from voicebridge.domain.events import StoreNotice, StoreNoticeKind
-from voicebridge.domain.ports import SessionLog, Spool, UtteranceStore
+from voicebridge.domain.ports import SessionLog, Spool, UtteranceStore, WordStore
 from voicebridge.domain.timeline import Anchor
-from voicebridge.domain.utterance import EndedUtterance, Outcome, PendingUtterance, UtteranceKey, UtteranceRecord
+from voicebridge.domain.utterance import EndedUtterance, Outcome, PendingUtterance, UtteranceKey, UtteranceRecord, Word
 from voicebridge.settings.paths import database_path
 from voicebridge.store.housekeeping import Housekeeping, Tell
 from voicebridge.store.reserve import size_and_free_bytes
@@ -119,10 +119,14 @@ class RescuedSpool:
         return self._spool.read(key)
 
 
+class Utterances(UtteranceStore, WordStore, Protocol):
+    """A store of utterances and their words."""
+
+
 class RescuedUtterances:
     """A store of utterances whose commits are rescued."""
 
-    def __init__(self, store: UtteranceStore, rescue: Rescue) -> None:
+    def __init__(self, store: Utterances, rescue: Rescue) -> None:
         self._store = store
         self._rescue = rescue
 
@@ -141,6 +145,10 @@ class RescuedUtterances:
     def settle(self, outcome: Outcome) -> UtteranceRecord:
         """See UtteranceStore."""
         return self._rescue.on_database(lambda: self._store.settle(outcome))
+
+    def add_words(self, utterance_id: int, words: Sequence[Word]) -> None:
+        """See WordStore."""
+        self._rescue.on_database(lambda: self._store.add_words(utterance_id, words))
 
     def pending(self, after_id: int, limit: int) -> Sequence[PendingUtterance]:
         """See UtteranceStore."""

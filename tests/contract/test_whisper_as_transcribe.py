@@ -1,15 +1,27 @@
 """The one-pass decode against faster-whisper's own: a new version that changes something is noticed here."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from voicebridge.domain.audio import Samples
+from voicebridge.domain.utterance import Transcript
 from voicebridge.settings.schema import WhisperSettings
 from voicebridge.speech.whisper import WhisperEngine
 from voicebridge.speech.whisper_options import TEMPERATURES
 from voicebridge_bench.models import WHISPER_COMMANDS
-from voicebridge_bench.speech_corpus import Clip, commands
+from voicebridge_bench.speech_corpus import Clip, commands, say
+
+KNOWN = (
+    "Turn on the kitchen lights.",
+    "Set a timer for twenty minutes.",
+    "What is the weather like tomorrow?",
+    "Open the garage door.",
+    "Add milk and eggs to the shopping list.",
+)
+"""Commands in the voice that the model knows best, so that neither side has to guess."""
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +36,9 @@ def clips() -> list[Clip]:
     return commands(5, seed=700)
 
 
-def _transcribe(plain: Any, clip: Clip, **options: Any) -> Any:
+def _transcribe(plain: Any, samples: Samples, **options: Any) -> Any:
     segments, _info = plain.transcribe(
-        clip.samples.astype(np.float32) / 32768.0,
+        samples.astype(np.float32) / 32768.0,
         language="en",
         without_timestamps=True,
         word_timestamps=True,
@@ -38,12 +50,17 @@ def _transcribe(plain: Any, clip: Clip, **options: Any) -> Any:
     return next(segments, None)
 
 
+def _decode(engine: WhisperEngine, clip: Clip) -> Transcript:
+    transcript = engine.decode(clip.samples, 0)
+    return replace(transcript, words=engine.find_words(transcript, clip.samples, 0))
+
+
 @pytest.mark.parametrize(
     ("settings", "options"),
     [
-        (WhisperSettings(threads=1), {"beam_size": 5}),
-        (WhisperSettings(threads=1, beam_size=1), {"beam_size": 1}),
-        (WhisperSettings(threads=1, hotwords="lights"), {"hotwords": "lights"}),
+        (WhisperSettings(window="full", threads=1), {"beam_size": 5}),
+        (WhisperSettings(window="full", threads=1, beam_size=1), {"beam_size": 1}),
+        (WhisperSettings(window="full", threads=1, hotwords="lights"), {"hotwords": "lights"}),
     ],
     ids=["default", "greedy", "hotwords"],
 )
@@ -52,7 +69,7 @@ def test_text_figures_and_words_equal_those_of_transcribe(
 ) -> None:
     engine = WhisperEngine(settings, WHISPER_COMMANDS)
     engine.load()
-    pairs = [(engine.decode(clip.samples, 0), _transcribe(plain, clip, **options), clip) for clip in clips]
+    pairs = [(_decode(engine, clip), _transcribe(plain, clip.samples, **options), clip) for clip in clips]
     # Sampling draws at random; nothing could be compared.
     compared = [pair for pair in pairs if pair[1] is not None and pair[1].temperature == pair[0].temperature == 0]
     assert len(compared) >= 3
@@ -64,3 +81,15 @@ def test_text_figures_and_words_equal_those_of_transcribe(
         assert [word.text for word in ours.words] == [word.word.strip() for word in theirs.words]
         starts = [min(word.start, len(clip.samples) / 16_000) for word in theirs.words]
         assert [word.start_sample / 16_000 for word in ours.words] == pytest.approx(starts, abs=0.05)
+
+
+@pytest.mark.parametrize("floor_seconds", [10.0, 4.0])
+def test_a_short_window_gives_the_text_of_transcribe_in_one_encoder_pass(plain: Any, floor_seconds: float) -> None:
+    engine = WhisperEngine(WhisperSettings(window_floor_seconds=floor_seconds, threads=1), WHISPER_COMMANDS)
+    engine.load()
+    clips = [say(text) for text in KNOWN]
+    for text, samples in zip(KNOWN, clips, strict=True):
+        ours, theirs = engine.decode(samples, 0), _transcribe(plain, samples, beam_size=5)
+        assert ours.text == theirs.text.strip() == text
+        assert (ours.encoder_passes, ours.fallback) == (1, "")
+        assert ours.window_seconds == pytest.approx(max(floor_seconds, len(samples) / 16_000 + 2), abs=0.02)

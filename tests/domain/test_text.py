@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebridge.domain.text import printable
+from voicebridge.domain.text import letters, longest_repetition, printable
 
 _ANY = st.text(st.characters(codec=None))
 _JOINERS = "\u200c\u200d"
@@ -63,3 +63,16 @@ def test_the_result_can_be_written_as_utf8_on_one_line(text: str) -> None:
 )
 def test_examples(text: str, cleaned: str) -> None:
     assert printable(text) == cleaned
+
+
+@given(st.text(max_size=40), st.text(" \t\n\u00a0", max_size=5))
+def test_a_text_and_its_words_have_the_same_letters(text: str, space: str) -> None:
+    assert letters(space.join(text.split())) == letters(text)
+
+
+@given(st.lists(st.sampled_from("ab"), max_size=12), st.integers(1, 4), st.integers(1, 6))
+def test_a_repetition_that_is_told_is_there_and_as_long_as_asked(words: list[str], shortest: int, more: int) -> None:
+    count, found = longest_repetition(" ".join(words), shortest=shortest, longest=shortest + more)
+    if count > 1:
+        assert shortest <= len(found) <= shortest + more
+        assert " ".join(found * count) in " ".join(words)

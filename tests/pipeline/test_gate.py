@@ -1,7 +1,8 @@
 import pytest
 
+from voicebridge.domain.text import longest_repetition
 from voicebridge.domain.utterance import Transcript
-from voicebridge.pipeline.gate import judge, longest_repetition
+from voicebridge.pipeline.gate import judge
 from voicebridge.settings import GateSettings
 
 LIMITS = GateSettings()
@@ -81,4 +82,4 @@ def test_a_spoken_row_of_equal_digits_is_no_invention() -> None:
     ],
 )
 def test_the_longest_repetition_is_found(text: str, count: int, words: str) -> None:
-    assert longest_repetition(text) == (count, words)
+    assert longest_repetition(text) == (count, tuple(words.split()))

@@ -1,7 +1,7 @@
 """Ports: what the pipeline needs of the parts around it, named for the need."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, runtime_checkable
 
 from voicebridge.domain.audio import Frame, Gap, GapReason, Samples, Span
@@ -187,6 +187,43 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Give back what it holds."""
+        ...
+
+
+@dataclass(slots=True)
+class WindowCounters:
+    """What an engine with windows of several lengths has done; its thread writes, any thread reads."""
+
+    full: int = 0
+    """Utterances decoded with the full window at once."""
+    short: int = 0
+    """Utterances decoded with a shorter one first."""
+    partial: int = 0
+    """Decodes of open utterances."""
+    fallbacks: dict[str, int] = field(default_factory=dict)
+    """How many of ``short`` were decoded again in full, by the first word of Transcript.fallback; every word is there
+    from the start."""
+
+
+@runtime_checkable
+class WindowedEngine(Protocol):
+    """An addition to Engine for those that have such windows."""
+
+    @property
+    def counters(self) -> WindowCounters:
+        """What was done since the engine was made."""
+        ...
+
+
+@runtime_checkable
+class PartialDecoder(Protocol):
+    """An addition to Engine for those that can be quicker about an utterance that goes on. Same thread."""
+
+    def decode_partial(self, audio: Samples, start_sample: int) -> Transcript:
+        """Decode what an open utterance says so far, as cheaply as can be; empty when it is in doubt.
+
+        Raises SpeechError.
+        """
         ...
 
 

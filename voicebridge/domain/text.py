@@ -1,5 +1,6 @@
-"""Text that came from outside (speech, device names, files) made harmless for terminals and logs."""
+"""Text that came from outside (speech, device names, files): made harmless for terminals and logs, and compared."""
 
+import re
 import unicodedata
 
 _REPLACED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -21,3 +22,21 @@ def letters(text: str) -> str:
 def printable(text: str) -> str:
     """Return the text with control, escape and bidirectional characters replaced by spaces, on one line."""
     return "".join(" " if unicodedata.category(c) in _REPLACED_CATEGORIES and c not in _KEPT else c for c in text)
+
+
+def longest_repetition(text: str, *, shortest: int = 1, longest: int = 4) -> tuple[int, tuple[str, ...]]:
+    """Return how often in a row, at most, the same words follow themselves, and which, in lower case.
+
+    Looked for are sequences of ``shortest`` to ``longest`` words.
+    """
+    words = tuple(re.findall(r"\w+", text.lower()))
+    best: tuple[int, tuple[str, ...]] = (1, ())
+    for length in range(shortest, longest + 1):
+        for start in range(len(words) - 2 * length + 1):
+            ngram = words[start : start + length]
+            count = 1
+            while words[start + count * length : start + (count + 1) * length] == ngram:
+                count += 1
+            if count > best[0]:
+                best = (count, ngram)
+    return best

@@ -4,8 +4,7 @@ Whisper invents text on silence and noise ("Thank you.", "Stop."). Each figure t
 limit in the settings; a transcript that breaks one is stored as rejected, with the reason.
 """
 
-import re
-
+from voicebridge.domain.text import longest_repetition
 from voicebridge.domain.utterance import Transcript
 from voicebridge.settings import GateSettings
 
@@ -28,21 +27,6 @@ def judge(transcript: Transcript, speech_ratio: float, limits: GateSettings) -> 
         )
         if reason
     )
-
-
-def longest_repetition(text: str) -> tuple[int, str]:
-    """Return how often in a row, at most, the same one to four words follow themselves, and which words."""
-    words = re.findall(r"\w+", text.lower())
-    best = (1, "")
-    for length in range(1, LONGEST_NGRAM + 1):
-        for start in range(len(words) - 2 * length + 1):
-            ngram = words[start : start + length]
-            count = 1
-            while words[start + count * length : start + (count + 1) * length] == ngram:
-                count += 1
-            if count > best[0]:
-                best = (count, " ".join(ngram))
-    return best
 
 
 def _no_speech(transcript: Transcript, limits: GateSettings) -> str:
@@ -68,7 +52,7 @@ def _above(name: str, value: float | None, limit: float) -> str:
 
 
 def _repetition(text: str, limit: int) -> str:
-    count, ngram = longest_repetition(text)
+    count, ngram = longest_repetition(text, longest=LONGEST_NGRAM)
     # A digit string such as "seven seven seven seven" is speech; one word must repeat twice as often to count.
-    bound = limit if " " in ngram else 2 * limit
-    return f"repetition: {ngram!r} {count} times in a row" if count >= bound else ""
+    bound = limit if len(ngram) > 1 else 2 * limit
+    return f"repetition: {' '.join(ngram)!r} {count} times in a row" if count >= bound else ""

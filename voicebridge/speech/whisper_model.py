@@ -34,6 +34,35 @@ class Loaded:
     model: Any
     encoder: CountedEncoder
 
+    @property
+    def mel_bins(self) -> int:
+        """Rows of a spectrum."""
+        return int(self.model.model.n_mels)
+
+
+def load_model(settings: WhisperSettings, path: Path) -> Loaded:
+    """Read the model, checked. Raises SpeechError when the folder or a setting cannot be used."""
+    spectrum_in_one_thread()
+    model = open_model(settings, path)
+    check_features(model, path)
+    check_options(model, settings, path)
+    encoder = CountedEncoder(model.encode)
+    model.encode = encoder
+    return Loaded(model, encoder)
+
+
+def spectrum_in_one_thread() -> None:
+    """Let numpy multiply matrices in one thread from now on, in the whole process: the spectrum is all it is used for.
+
+    The product (80 x 201 by some hundred frames) is over before a second thread has woken up; beside a busy decoder the
+    first would wait for it. Only numpy's own library is told: CTranslate2 may bring one of its own, for the decoder.
+    """
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # it comes without
+
+    for library in ThreadpoolController().lib_controllers:
+        if library.user_api == "blas" and Path(library.filepath).parent.name == "numpy.libs":
+            library.set_num_threads(1)
+
 
 def open_model(settings: WhisperSettings, path: Path) -> Any:
     """Read the model. Raises SpeechError when the folder or a setting cannot be used."""

@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from click import unstyle
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.daemon.hearing import SETTINGS, blocks
 from tests.fakes.detector import quiet
@@ -11,8 +14,10 @@ from tests.fakes.engine import FakeEngine
 from tests.fakes.source import MemorySource
 from tests.fakes.utterances import ended
 from voicebridge.cli.live import JsonPrinter, LivePrinter, Tally, delay_figures, json_line, notice
-from voicebridge.daemon.session import Orders, hear
+from voicebridge.cli.running_text import columns_of, running_line
+from voicebridge.daemon.session import Orders, Report, hear
 from voicebridge.domain.audio import Gap, GapReason, Span
+from voicebridge.domain.errors import ExitCode
 from voicebridge.domain.events import (
     CaptureChanged,
     DeviceMoved,
@@ -21,6 +26,7 @@ from voicebridge.domain.events import (
     Event,
     GapNoted,
     MuteChanged,
+    PartialHeard,
     SettingsReloaded,
     SpeechDiscarded,
     SpeechStarted,
@@ -29,8 +35,9 @@ from voicebridge.domain.events import (
     StoreNoticeKind,
     UtteranceSettled,
     UtteranceStored,
+    WordsFound,
 )
-from voicebridge.domain.utterance import EndReason, PendingUtterance, Status, UtteranceRecord, Word
+from voicebridge.domain.utterance import EndReason, PendingUtterance, Status, UtteranceKey, UtteranceRecord, Word
 
 GAP = GapNoted(Gap(Span(0, 8000), GapReason.DEVICE_LOST))
 
@@ -80,9 +87,13 @@ class Screen:
         self.shown += text + ("\n" if nl else "")
 
 
+def partial(stable: str, tentative: str = "", start_sample: int = 16_000) -> PartialHeard:
+    return PartialHeard(UtteranceKey(1, start_sample), stable, tentative, start_sample + 16_000)
+
+
 def shown(*events: Event, terminal: bool = False) -> str:
     screen = Screen()
-    printer = LivePrinter(terminal, screen)
+    printer = LivePrinter(terminal, screen, columns=lambda: 40)
     for event in events:
         printer.show(event)
     return screen.shown
@@ -125,6 +136,65 @@ def test_there_are_no_hints_in_a_file() -> None:
     assert shown(SpeechStarted(0), SpeechDiscarded(0)) == ""
 
 
+def last_line(text: str) -> str:
+    """Return what stands in the last line of a terminal, with its styles."""
+    return text.rpartition("\n")[2].rpartition("\r\x1b[2K")[2]
+
+
+def test_what_is_being_said_stands_in_the_last_line_and_what_may_change_is_dim() -> None:
+    text = shown(SpeechStarted(0), partial("turn on", " the light"), terminal=True)
+    assert last_line(text) == "… turn on\x1b[2m the light …\x1b[0m"
+    assert "\n" not in text
+
+
+def test_the_text_takes_the_place_of_what_was_being_said() -> None:
+    text = shown(partial("turn on"), settled(), terminal=True)
+    assert text.endswith("\n")
+    assert "turn on" not in text.rpartition("\r\x1b[2K")[2].replace("turn on the light", "")
+
+
+def test_what_is_being_said_still_stands_there_after_the_text_of_what_was_said_before_it() -> None:
+    text = shown(partial("and off", start_sample=90_000), settled(), terminal=True)
+    assert last_line(text).startswith("… and off")
+
+
+def test_what_is_being_said_is_not_shown_where_it_cannot_be_taken_away() -> None:
+    assert shown(partial("turn on"), partial("turn on", " the")) == ""
+
+
+def test_what_is_being_said_cannot_steer_the_terminal() -> None:
+    assert "\x1b[2J" not in shown(partial("red \x1b[2J", " \x1b[2J alert"), terminal=True)
+
+
+def test_the_summary_takes_the_place_of_what_was_being_said() -> None:
+    screen = Screen()
+    printer = LivePrinter(True, screen, columns=lambda: 40)
+    printer.show(partial("turn on"))
+    printer.finish(Report(ExitCode.OK, None, 1, 9.0, Path("x"), stopped=True, ended=False))
+    assert screen.shown.rpartition("\r\x1b[2K")[2].startswith("     heard  9.0 s\n")
+
+
+@given(st.text(max_size=80), st.text(max_size=80), st.integers(1, 60))
+@settings(max_examples=100)
+def test_what_is_being_said_never_takes_two_lines(stable: str, tentative: str, columns: int) -> None:
+    line = unstyle(running_line(partial(stable, tentative), columns))
+    assert columns_of(line) < max(columns, 5)
+    assert line.splitlines() == [line]
+
+
+@pytest.mark.parametrize(
+    ("said", "columns", "line"),
+    [
+        (partial("once upon a time there was", " a king"), 25, "… ime there was a king …"),
+        (partial("once upon a time", " there was a king"), 12, "…  a king …"),
+        (partial("打开厨房的灯"), 14, "… 厨房的灯 …"),
+        (partial("打开厨房的灯"), 15, "… 开厨房的灯 …"),
+    ],
+)
+def test_of_long_speech_the_newest_end_is_shown(said: PartialHeard, columns: int, line: str) -> None:
+    assert unstyle(running_line(said, columns)) == line
+
+
 @pytest.mark.parametrize(
     ("event", "words"),
     [
@@ -161,6 +231,29 @@ def test_programs_get_utterances_and_gaps() -> None:
     assert utterance["words"] == [{"text": "turn", "start_sample": 16_000, "end_sample": 20_000, "probability": 0.9}]
     assert "\x9b" not in screen.shown
     assert printer.tally.done == 1
+
+
+def told_to_programs(event: Event, *, transcripts: bool = True) -> list[dict[str, object]]:
+    screen = Screen()
+    JsonPrinter(screen, transcripts=transcripts).show(event)
+    return [json.loads(line) for line in screen.shown.splitlines()]
+
+
+def test_programs_get_what_is_being_said_in_its_two_parts() -> None:
+    (told,) = told_to_programs(partial("turn on", " the"))
+    bounds = {"start_sample": 16_000, "end_sample": 32_000}
+    assert told == {"event": "partial", "stable": "turn on", "tentative": " the", **bounds}
+
+
+def test_programs_get_the_times_of_words_when_they_are_found() -> None:
+    (told,) = told_to_programs(WordsFound(7, (Word("turn", 16_000, 20_000, 0.9),), 0.9))
+    word = {"text": "turn", "start_sample": 16_000, "end_sample": 20_000, "probability": 0.9}
+    assert told == {"event": "words", "utterance": 7, "confidence": 0.9, "words": [word]}
+
+
+@pytest.mark.parametrize("event", [partial("turn on"), WordsFound(7, (Word("turn", 0, 1, 0.9),), 0.9)])
+def test_where_texts_are_left_out_no_event_has_them(event: Event) -> None:
+    assert told_to_programs(event, transcripts=False) == []
 
 
 def test_json_keeps_letters_and_escapes_what_steers() -> None:

@@ -3,13 +3,14 @@
 import json
 import statistics
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from voicebridge.cli.running_text import running_line, terminal_columns
 from voicebridge.domain.audio import Gap
 from voicebridge.domain.events import (
     CaptureChanged,
@@ -19,6 +20,7 @@ from voicebridge.domain.events import (
     Event,
     GapNoted,
     MuteChanged,
+    PartialHeard,
     SettingsReloaded,
     SpeechDiscarded,
     SpeechStarted,
@@ -26,12 +28,13 @@ from voicebridge.domain.events import (
     StoreNotice,
     UtteranceSettled,
     UtteranceStored,
+    WordsFound,
 )
 from voicebridge.domain.text import printable
-from voicebridge.domain.utterance import Status, UtteranceRecord
+from voicebridge.domain.utterance import Status, UtteranceKey, UtteranceRecord
 
 if TYPE_CHECKING:
-    from voicebridge.daemon.session import Started
+    from voicebridge.daemon.session import Report, Started
 
 KEPT_DELAYS = 100_000
 """Bound on the delays kept for the summary (a month of speech): its figures are those of the first so many."""
@@ -107,13 +110,22 @@ def delay_figures(delays_ms: list[float]) -> str:
 
 
 class LivePrinter:
-    """Prints what is heard as it is heard; on a terminal it also shows that speech is being heard."""
+    """Prints what is heard as it is heard; on a terminal its last line also shows what is being said."""
 
-    def __init__(self, terminal: bool, echo: Callable[..., None] = click.echo) -> None:
+    def __init__(
+        self,
+        terminal: bool,
+        echo: Callable[..., None] = click.echo,
+        *,
+        columns: Callable[[], int] = terminal_columns,
+    ) -> None:
         self.tally = Tally()
         self._terminal = terminal
         self._echo = echo
-        self._hint_shown = False
+        self._columns = columns
+        self._passing = ""
+        """What stands in the last line, until something takes its place."""
+        self._being_said: UtteranceKey | None = None
 
     def greet(self, started: "Started") -> None:
         """Say what is heard, and by which engine and why."""
@@ -124,27 +136,37 @@ class LivePrinter:
     def show(self, event: Event) -> None:
         """Print an event, if it is one that people want to see."""
         self.tally.take(event)
-        if isinstance(event, SpeechStarted):
-            self._hint("… hearing speech")
-        elif isinstance(event, SpeechDiscarded):
-            self._hint("")
-        elif isinstance(event, UtteranceSettled):
-            self._line(utterance_line(event.record))
-        else:
-            text = notice(event)
-            if text:
-                self._line(click.style(text, dim=True))
+        match event:
+            case SpeechStarted():
+                self._pass(click.style("… hearing speech", dim=True))
+            case SpeechDiscarded():
+                self._pass("")
+            case PartialHeard():
+                self._pass(running_line(event, self._columns()), event.key)
+            case UtteranceSettled(record):
+                self._settle(record)
+            case _:
+                if text := notice(event):
+                    self._line(click.style(text, dim=True))
 
-    def _hint(self, text: str) -> None:
-        """Show a passing word that the next line overwrites."""
-        if self._terminal:
-            self._echo("\r\x1b[2K" + click.style(text, dim=True), nl=False)
-            self._hint_shown = bool(text)
+    def finish(self, report: "Report") -> None:
+        """Print the summary, in place of what stands in the last line."""
+        self._line(self.tally.summary(report.heard_seconds, report.database))
+
+    def _settle(self, record: UtteranceRecord) -> None:
+        passing, key = self._passing, self._being_said
+        self._line(utterance_line(record))
+        if key is not None and key != UtteranceKey(record.session_id, record.start_sample):
+            self._pass(passing, key)  # the next one is being said already
+
+    def _pass(self, text: str, key: UtteranceKey | None = None) -> None:
+        """Show something that the next line takes the place of."""
+        if self._terminal and (text or self._passing):
+            self._echo("\r\x1b[2K" + text, nl=False)
+            self._passing, self._being_said = text, key
 
     def _line(self, text: str) -> None:
-        if self._hint_shown:
-            self._echo("\r\x1b[2K", nl=False)
-            self._hint_shown = False
+        self._pass("")
         self._echo(text)
 
 
@@ -188,12 +210,13 @@ def _steered(event: MuteChanged | SettingsReloaded) -> str:
 class JsonPrinter:
     """Prints one JSON object a line: utterances have an ``id``, gaps a ``gap``, everything else an ``event``.
 
-    Without ``transcripts`` an utterance has neither ``text`` nor ``words``.
+    Without ``transcripts`` an utterance has neither ``text`` nor ``words``, and neither comes in an event.
     """
 
     def __init__(self, echo: Callable[..., None] = click.echo, *, transcripts: bool = True) -> None:
         self.tally = Tally()
         self._echo = echo
+        self._transcripts = transcripts
         self._left_out = () if transcripts else ("text", "words")
         self._wall: Callable[[int], float] | None = None
 
@@ -213,8 +236,14 @@ class JsonPrinter:
             self._echo(json_line({name: utterance[name] for name in utterance if name not in self._left_out}))
         elif isinstance(event, GapNoted):
             self._echo(json_line(self._gap(event.gap)))
+        elif isinstance(event, PartialHeard | WordsFound):
+            if self._transcripts:
+                self._echo(json_line(_told_text(event)))
         elif told := _told(event):
             self._echo(json_line(told))
+
+    def finish(self, report: "Report") -> None:
+        """Print nothing: programs were told everything."""
 
     def _gap(self, gap: Gap) -> dict[str, object]:
         told: dict[str, object] = {"gap": gap.reason, "start": gap.span.start, "end": gap.span.end}
@@ -227,6 +256,14 @@ class JsonPrinter:
 def _begin(tally: Tally, started: "Started") -> None:
     notebook = started.notebook
     tally.begin(notebook.session_id, (pending.utterance_id for pending in notebook.recovery.pending))
+
+
+def _told_text(event: PartialHeard | WordsFound) -> dict[str, object]:
+    if isinstance(event, WordsFound):
+        words = [asdict(word) for word in event.words]
+        return {"event": "words", "utterance": event.utterance_id, "confidence": event.confidence, "words": words}
+    bounds = {"start_sample": event.key.start_sample, "end_sample": event.end_sample}
+    return {"event": "partial", "stable": event.stable, "tentative": event.tentative, **bounds}
 
 
 def _told(event: Event) -> dict[str, object] | None:
@@ -285,10 +322,7 @@ def as_json(record: UtteranceRecord) -> dict[str, object]:
         "delay_ms": record.delay_ms,
         "end_reason": record.end_reason,
         "reasons": list(record.reasons),
-        "words": [
-            {"text": w.text, "start_sample": w.start_sample, "end_sample": w.end_sample, "probability": w.probability}
-            for w in record.words
-        ],
+        "words": [asdict(word) for word in record.words],
     }
 
 

@@ -37,6 +37,14 @@ class RunOptions:
     as_json: bool
     quiet: bool | None
     service: bool
+    partials: bool | None
+
+    @property
+    def reads_partials(self) -> bool:
+        """Whether what open speech says so far is printed: on a terminal, and for programs that ask for it."""
+        if self.silent:
+            return False
+        return self.partials is True if self.as_json else self.partials is not False and sys.stdout.isatty()
 
     @property
     def silent(self) -> bool:
@@ -66,6 +74,11 @@ class RunOptions:
 @click.option(
     "--quiet/--live", default=None, help="Print nothing | print what is heard (default, except into the journal)."
 )
+@click.option(
+    "--partials/--no-partials",
+    default=None,
+    help="Print what is being said before it ends, or not (default: on a terminal, without --json).",
+)
 @click.option("--service", is_flag=True, help="Run as a service: see below.")
 @click.pass_obj
 def command(invocation: Invocation, /, **options: Any) -> int:
@@ -73,8 +86,10 @@ def command(invocation: Invocation, /, **options: Any) -> int:
 
     Examples: `voicebridge run --device kitchen`, `arecord -f S16_LE -r 16000 | voicebridge run --stdin --realtime`.
 
-    With --json utterances have an `id`, gaps a `gap`, and everything else has an `event`. Where standard output is the
-    journal, the text and the words of utterances are left out, unless the setting log.transcripts is true.
+    With --json utterances have an `id`, gaps a `gap`, and everything else has an `event`: with `words` come the times
+    of an utterance's words, after its text; with `partial` (where --partials asks for them) what is being said, as
+    `stable` text, which only grows, and `tentative` text after it. Where standard output is the journal, the text and
+    the words of utterances are left out, unless the setting log.transcripts is true.
 
     As a service it prints nothing, logs, and hears for months: the defaults are audio.retry=true and
     engine.required=false, so that without a microphone or model it goes on and looks for them.
@@ -87,6 +102,8 @@ def command(invocation: Invocation, /, **options: Any) -> int:
         invocation = invocation.with_override(f"audio.device={json.dumps(wanted.device)}")
     if wanted.service and (wanted.as_json or wanted.quiet is False):
         raise click.UsageError("--service prints nothing: it goes without --json and --live.")
+    if wanted.partials and not wanted.reads_partials:
+        raise click.UsageError("--partials needs a terminal, or --json.")
     return _hear(invocation, wanted)
 
 
@@ -133,14 +150,15 @@ def _hear(invocation: Invocation, wanted: RunOptions) -> int:
         _source(loaded.settings, wanted),
         wanted.seconds,
         reread=lambda: read().settings,
+        partials=wanted.reads_partials,
     )
     printer = _printer(loaded.settings, wanted)
     if printer is None:
         report = hear_session(orders, None, notices=loaded.notices)
     else:
         report = hear_session(orders, printer.show, printer.greet, loaded.notices)
-    if printer is not None and not wanted.as_json:
-        click.echo(printer.tally.summary(report.heard_seconds, report.database))
+    if printer is not None:
+        printer.finish(report)
     if report.error is not None:
         raise report.error
     if wanted.from_stdin and report.ended and not report.heard_seconds:

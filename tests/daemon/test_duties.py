@@ -22,6 +22,7 @@ from voicebridge.domain.audio import GapReason
 from voicebridge.domain.capture import CaptureReport, CaptureState
 from voicebridge.domain.errors import SpeechError, StoreBusyError
 from voicebridge.domain.events import EngineFailed, EngineReady, GapNoted, StoreChanged, UtteranceSettled
+from voicebridge.domain.ports import WindowCounters
 from voicebridge.health.status import read_status
 from voicebridge.settings.paths import status_paths
 
@@ -63,6 +64,29 @@ def test_before_the_first_sample_it_is_starting_and_after_a_while_deaf(silence: 
     assert status.deaf_seconds == pytest.approx(DEAF_SECONDS + 37, abs=5)
     assert status.trouble == f"No audio has arrived for {status.deaf_seconds:.0f} s."
     assert reporter.status().first_sample_after_seconds is None
+
+
+class Windowed(FakeEngine):
+    """An engine with windows."""
+
+    counters = WindowCounters(full=1, short=5, partial=7, fallbacks={"repetition": 2, "empty": 0})
+
+
+def test_the_windows_of_the_engine_and_what_was_not_believed_are_among_the_counters(tmp_path: Path) -> None:
+    with life(tmp_path, MemorySource([], paced=True, endless=True), Windowed()) as running:
+        counters = reporter_of(running, tmp_path).status().counters
+    told = {name: count for name, count in counters.items() if name.startswith(("window_", "fallback_"))}
+    assert told == {
+        "window_full": 1,
+        "window_short": 5,
+        "window_partial": 7,
+        "fallback_repetition": 2,
+        "fallback_empty": 0,
+    }
+
+
+def test_an_engine_without_windows_has_no_such_counters(silence: Life, tmp_path: Path) -> None:
+    assert not [name for name in reporter_of(silence, tmp_path).status().counters if name.startswith("window_")]
 
 
 def test_it_is_never_deaf_for_longer_than_it_runs(silence: Life, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from voicebridge.daemon.store_watch import StoreWatch
 from voicebridge.daemon.watch import WORDS_SECONDS, StatusLine, Watch
 from voicebridge.domain.audio import Gap, GapReason, Span
 from voicebridge.domain.capture import CaptureReport, CaptureState
+from voicebridge.domain.ports import Engine, WindowedEngine
 from voicebridge.domain.units import FRAME_MS, samples_to_ms, samples_to_seconds, seconds_to_samples
 from voicebridge.health.keeper import Duty
 from voicebridge.health.probes import State
@@ -200,6 +201,7 @@ class StatusReporter:
             "writer_refused": crew.writer.refused,
             "writer_retries": crew.writer.retries,
             **self._store_counters,
+            **_window_counters(self._plan.engine),
         }
 
     def _silent_seconds(self, now: float) -> float:
@@ -238,6 +240,19 @@ def _capture_status(report: CaptureReport, now: float) -> CaptureStatus:
         zero_seconds=report.zero_seconds,
         level_peak=report.level_peak if report.state is CaptureState.HEARING else 0,  # else an old one
     )
+
+
+def _window_counters(engine: Engine) -> dict[str, int]:
+    """Return how often an engine took which window, and why its short ones were not believed."""
+    if not isinstance(engine, WindowedEngine):
+        return {}
+    counters = engine.counters
+    return {
+        "window_full": counters.full,
+        "window_short": counters.short,
+        "window_partial": counters.partial,
+        **{f"fallback_{reason}": count for reason, count in counters.fallbacks.items()},
+    }
 
 
 def process_began() -> float:

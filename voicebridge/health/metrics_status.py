@@ -21,7 +21,16 @@ from voicebridge.health.probes import RULES, State
 
 CODES = tuple(rule.code for rule in RULES)
 OUTCOMES = ("done", "rejected", "failed")
-_NO_BOUNDS = ("bytes_", "checkpoints_", "control_", "http_", "feed_readers", "ring_overrun_samples")
+_NO_BOUNDS = (
+    "bytes_",
+    "checkpoints_",
+    "control_",
+    "fallback_",
+    "feed_readers",
+    "http_",
+    "ring_overrun_samples",
+    "window_",
+)
 """Counters in the status that are no count of a bound that was reached, or have a metric of their own."""
 
 
@@ -253,6 +262,20 @@ BOUNDS = (
         "Checkpoints that were due, by what became of them.",
         _counters_named("checkpoints_"),
         {"outcome": listed(("kept", "missed", "dropped", "failed"))},
+    ),
+    Family(
+        "voicebridge_window_decodes_total",
+        Kind.COUNTER,
+        "Decodes by the encoder's window: `full`, `short` (and again in full where it was not believed), `partial`.",
+        _counters_named("window_"),
+        {"window": listed(("full", "short", "partial"))},
+    ),
+    Family(
+        "voicebridge_fallbacks_total",
+        Kind.COUNTER,
+        "Short windows that were not believed and decoded again in full, by why.",
+        _counters_named("fallback_"),
+        {"reason": "`repetition`, `no_end`, `avg_logprob`, ..."},
     ),
     Family(
         "voicebridge_control_total",

@@ -2,9 +2,12 @@
 
 import json
 import os
+import pty
+import select
 import signal
 import sqlite3
 import subprocess
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,10 +15,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.fakes.children import FIRST, SECOND, SPHINX, WHISPER, Home, complaint, no_sound, speech, wait_until
+from tests.fakes.children import (
+    FIRST,
+    SECOND,
+    SPHINX,
+    WAIT_SECONDS,
+    WHISPER,
+    Home,
+    complaint,
+    no_sound,
+    silence,
+    speech,
+    wait_until,
+    write_wav,
+)
 from voicebridge.domain.errors import ExitCode
 from voicebridge.health.status import read_status
 from voicebridge.settings.paths import database_path, status_paths
+from voicebridge_bench.speech_corpus import say
 
 
 def rows(home: Home, columns: str = "status, text", table: str = "utterances") -> list[tuple[Any, ...]]:
@@ -52,6 +69,58 @@ def test_programs_read_one_object_a_line(home: Home, two: Path) -> None:
     heard = [(one["id"], one["text"], one["engine"]) for one in told[2:] if "id" in one]
     assert heard == [(1, FIRST, "whisper"), (2, SECOND, "whisper")]
     assert done.stderr == ""
+
+
+def on_a_terminal(home: Home, *arguments: str | Path) -> str:
+    """Run a command on a terminal of 60 columns until it ends; return all that was written there."""
+    ours, theirs = pty.openpty()
+    os.set_blocking(ours, False)
+    written = bytearray()
+    with home.start(*arguments, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        deadline = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < deadline:
+            select.select([ours], [], [], 1.0)
+            try:
+                written += os.read(ours, 65_536)
+            except BlockingIOError:
+                continue
+            except OSError:  # the other end is closed: it has ended
+                break
+    os.close(ours)
+    assert process.returncode == ExitCode.OK
+    return written.decode()
+
+
+def test_on_a_terminal_what_is_being_said_stands_in_the_last_line_until_its_text_is_there(home: Home) -> None:
+    spoken = np.concatenate([silence(2.0), say(FIRST), silence(1.0)])
+    path = write_wav(home.path / "spoken.wav", spoken)
+    home.environment |= {"COLUMNS": "60", "TERM": "xterm"}
+    paced = ("-s", "partials.every_ms=200", "-s", "partials.load_share=1")
+    written = on_a_terminal(home, *WHISPER, *paced, "run", "--file", path, "--realtime")
+    before, _, after = written.partition(f"  {FIRST}  ")
+    passing = [part for part in before.split("\r\x1b[2K") if part.startswith("… ")]
+    assert passing, written
+    assert all("\n" not in part for part in passing)
+    assert "… " not in after
+    assert "\x1b[2K" not in after
+
+
+def test_partials_are_printed_for_programs_that_ask(home: Home, two: Path) -> None:
+    paced = ("-s", "partials.every_ms=200", "-s", "partials.load_share=1")
+    done = home.run(*WHISPER, *paced, "run", "--file", two, "--realtime", "--json", "--partials")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    kinds = ["text" if "id" in one else one.get("event") for one in told]
+    assert kinds.index("partial") < kinds.index("text") < kinds.index("words")
+    partials = [one for one in told if one.get("event") == "partial"]
+    assert all(isinstance(one["stable"], str) and isinstance(one["tentative"], str) for one in partials)
+
+
+@pytest.mark.parametrize("options", [("--partials",), ("--partials", "--quiet"), ("--partials", "--service")])
+def test_partials_that_nobody_would_see_are_refused(home: Home, two: Path, options: tuple[str, ...]) -> None:
+    done = home.run(*WHISPER, "run", "--file", two, *options)
+    assert done.returncode == ExitCode.USAGE
+    assert "--partials needs a terminal, or --json." in done.stderr
 
 
 def test_quiet_prints_nothing_and_stores_all_the_same(home: Home, two: Path) -> None:

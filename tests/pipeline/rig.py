@@ -60,7 +60,7 @@ class Rig:
     def __init__(self, ring_seconds: float = 60, backlog_bytes: int = 64_000_000, paced: bool = False) -> None:
         self.ring = Ring(seconds_to_samples(ring_seconds))
         self.events = EventStream()
-        self._subscription = self.events.subscribe(capacity=1_000_000)
+        self._subscription = self.events.subscribe(capacity=1_000_000, partials=True)
         self.spool = PieceSpool()
         self.store = MemoryStore(self.spool)
         self.log = MemorySessionLog()

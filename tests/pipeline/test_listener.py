@@ -13,6 +13,7 @@ from tests.pipeline.rig import SECONDS, SESSION, Rig, SignallingDetector, writin
 from voicebridge.domain.audio import Frame, Gap, GapReason, Samples, Span
 from voicebridge.domain.events import SpeechDiscarded, SpeechStarted, UtteranceStored
 from voicebridge.domain.ports import FrameReader
+from voicebridge.domain.segments import MayEnd
 from voicebridge.domain.timeline import Anchor
 from voicebridge.domain.units import FRAME_SAMPLES, seconds_to_samples
 from voicebridge.domain.utterance import EndReason, UtteranceKey
@@ -566,3 +567,72 @@ def test_settings_against_noise_that_never_ends_are_in_force_from_the_next_cut_o
     assert rig.pending[0].ended.reason is EndReason.MAX_LENGTH
     assert [pending.ended.reason for pending in rig.pending[1:]] == [EndReason.HANGOVER]
     assert listener.applied
+
+
+class Told:
+    """Keeps what the listener's hooks are told."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, int]] = []
+        self.speech: list[int] = []
+        self.keys: set[UtteranceKey] = set()
+
+    def hooks(self) -> ListenerHooks:
+        return ListenerHooks(
+            on_anchor=lambda _: None,
+            on_may_end=lambda key, pause: self.note("may end", pause.speech.end, key),
+            on_resumed=lambda key: self.note("resumed", 0, key),
+            on_ended=lambda ended: self.note("ended", ended.speech.end, ended.key),
+            on_speech=self.note_speech,
+        )
+
+    def note(self, what: str, at: int, key: UtteranceKey) -> None:
+        self.said.append((what, at))
+        self.keys.add(key)
+
+    def note_speech(self, key: UtteranceKey, end: int) -> None:
+        self.speech.append(end)
+        self.keys.add(key)
+
+
+PAUSED = ((False, 1.0), (True, 1.0), (False, 0.4), (True, 1.0), (False, 2.0))
+
+
+def told(paced: bool) -> Told:
+    told = Told()
+    with writing(Rig(paced=paced)) as rig:
+        rig.hear(MemorySource(blocks_of(audio_of(*PAUSED)), paced=paced), rig.listener(hooks=told.hooks()))
+    return told
+
+
+def test_it_is_told_where_an_utterance_may_end_where_it_goes_on_and_where_it_ends() -> None:
+    heard = told(paced=True)
+    assert heard.said == [("may end", 32_000), ("resumed", 0), ("may end", 54_400), ("ended", 54_400)]
+    assert heard.keys == {UtteranceKey(SESSION, 11_200)}
+
+
+def test_it_is_told_how_far_speech_has_come_frame_by_frame_and_not_in_pauses() -> None:
+    speech = told(paced=True).speech
+    assert speech[0] == 16_000 + 5 * FRAME_SAMPLES  # once it is an utterance
+    assert speech[-1] == 54_400
+    assert len(speech) == 46 + 50
+
+
+def test_of_a_source_that_can_wait_nothing_is_decoded_early() -> None:
+    heard = told(paced=False)
+    assert [what for what, _ in heard.said if what == "may end"] == []
+    assert heard.speech == []
+
+
+def test_a_verdict_is_taken_between_two_frames() -> None:
+    verdicts: list[Listener] = []
+
+    def shorten(_: UtteranceKey, pause: MayEnd) -> None:
+        verdicts[0].set_hangover(pause.speech.end, 200)
+
+    with writing(Rig(paced=True)) as rig:
+        listener = rig.listener(hooks=ListenerHooks(on_anchor=lambda _: None, on_may_end=shorten))
+        verdicts.append(listener)
+        rig.hear(MemorySource(blocks_of(audio_of(*PAUSED)), paced=True), listener)
+    assert [pending.ended.speech.end for pending in rig.pending] == [32_000, 54_400]
+    assert [pending.ended.span.end for pending in rig.pending] == [32_000 + 2240, 54_400 + 2240]

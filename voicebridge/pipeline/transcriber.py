@@ -14,7 +14,7 @@ from typing import TypeVar
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import SpeechError, StoreError, UtteranceGoneError
 from voicebridge.domain.events import EngineFailed, EngineReady
-from voicebridge.domain.ports import Engine, EventSink, Tunable, WordFinder
+from voicebridge.domain.ports import Engine, EventSink, PartialDecoder, Tunable, WordFinder
 from voicebridge.domain.utterance import DecodeKind, PendingUtterance, Transcript
 from voicebridge.pipeline.decode_pace import DecodePace, is_worthwhile
 from voicebridge.pipeline.early_work import EarlyWork, PartialOrder
@@ -385,14 +385,14 @@ class Transcriber(Worker):
         audio = self._desk.audio.copy(span)
         if partials is None or audio is None or not partials.begins(monotonic(), order.key):
             return
+        decode = self._engine.decode_partial if isinstance(self._engine, PartialDecoder) else self._engine.decode
         try:
-            transcript, seconds = self._timed(lambda: self._engine.decode(audio, span.start))
+            transcript, _ = self._timed(lambda: decode(audio, span.start))
         except SpeechError as error:
             logger.debug("a partial decode failed: %s", error)
             return
         finally:
             partials.ends(monotonic())
-        self._pace.note(span.seconds, seconds)
         believed = not judge(transcript, 1.0, self._rules.gate)
         if believed and (heard := partials.heard(order.key, transcript.text, span.end)):
             self._events.publish(heard)

@@ -9,16 +9,21 @@ import wave
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from tests.fakes.children import FIRST, silence, write_wav
 from tests.fakes.recordings import librivox, with_pauses
 from tests.system.daemon import DaemonProcess
 from tests.web.serving import SECONDS, TOKEN, WRITES
 from voicebridge.domain.errors import ExitCode
 from voicebridge.domain.units import SAMPLE_RATE
+from voicebridge_bench.models import WHISPER_COMMANDS
+from voicebridge_bench.speech_corpus import say
 
 PATIENCE_SECONDS = 120.0
 
@@ -132,6 +137,53 @@ def look_around(daemon: DaemonProcess, place: Path, stream: Iterator[dict[str, A
 
     with closing(events(place, **{"Last-Event-ID": str(said["settled_sequence"] - 1)})) as again:
         assert first(again, "utterance")["utterance_id"] == number
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Iterator[DaemonProcess]:
+    """A daemon with the small Whisper that hears a command four seconds after its start."""
+    audio = np.concatenate([silence(4.0), say(FIRST), silence(60.0)])
+    settings = {
+        "http.enabled": "true",
+        "http.bind": f"unix:{tmp_path / 'http'}",
+        "engine.kind": "whisper",
+        "whisper.model": str(WHISPER_COMMANDS),
+        "partials.every_ms": "200",
+        "partials.load_share": "1",
+    }
+    path = write_wav(tmp_path / "command.wav", audio)
+    process = DaemonProcess(tmp_path / "state", ["--file", str(path), "--realtime"], settings)
+    try:
+        yield process
+    finally:
+        process.process.kill()
+        process.process.wait()
+
+
+@pytest.mark.slow
+def test_what_is_being_said_its_text_and_its_words_come_one_after_the_other(
+    command: DaemonProcess, tmp_path: Path
+) -> None:
+    place = tmp_path / "http"
+    command.wait_until(lambda _: place.exists())
+    told: list[dict[str, Any]] = []
+    with closing(events(place)) as stream:
+        for event in stream:
+            told.append(event)
+            if event["type"] == "words":
+                break
+    partials = [event for event in told if event["type"] == "partial"]
+    (said,) = (event for event in told if event["type"] == "utterance")
+    assert partials
+    assert {(one["session_id"], one["start_sample"]) for one in partials} == {
+        (said["session_id"], said["start_sample"])
+    }
+    assert told.index(partials[-1]) < told.index(said)
+    for earlier, later in pairwise(partials):
+        assert later["stable"].startswith(earlier["stable"])
+    assert said["text"] == FIRST
+    assert (told[-1]["utterance_id"], len(told[-1]["words"])) == (said["utterance_id"], len(FIRST.split()))
+    assert command.stop() == ExitCode.OK
 
 
 def _until_ready(place: Path) -> dict[str, Any]:

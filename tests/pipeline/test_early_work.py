@@ -173,3 +173,13 @@ def test_a_detector_without_settings_goes_on() -> None:
     curt = Pauses(clock, EndpointSettings(), Curt())
     curt.apply(EndpointSettings(mode="adaptive"))
     assert curt.verdict(PAUSE, transcript("Stop"), GateSettings()) == TurnVerdict(400, "Stop")
+
+
+def test_what_became_of_it_all_is_told_by_name() -> None:
+    early = EarlyWork()
+    early.may_end(KEY, PAUSE)
+    early.ended(ended(0.0, 2.0, session_id=7))
+    early.judged(16_000, TurnVerdict(400, "sentence done"))
+    counts = early.counts
+    assert (counts["speculative_dropped"], counts["turn_sentence_done"], counts["partials_decoded"]) == (1, 1, 0)
+    assert all(isinstance(count, int) for count in counts.values())

@@ -196,11 +196,12 @@ class Reading:
         )
 
     def _decodes(self) -> record.Decodes:
-        counters = self._watch.daemon.crew.transcriber.counters
+        transcriber = self._watch.daemon.crew.transcriber
+        counters, early = transcriber.counters, transcriber.early
         return record.Decodes(
             final=counters.decodes,
-            speculative=0,
-            partial=0,
+            speculative=early.speculation.counters.started,
+            partial=early.counts["partials_decoded"],
             errors=counters.errors,
             seconds=counters.decode_seconds,
             audio_seconds=counters.audio_seconds,

@@ -202,6 +202,7 @@ class StatusReporter:
             "writer_retries": crew.writer.retries,
             **self._store_counters,
             **_window_counters(self._plan.engine),
+            **crew.transcriber.early.counts,
         }
 
     def _silent_seconds(self, now: float) -> float:

@@ -28,7 +28,11 @@ _NO_BOUNDS = (
     "fallback_",
     "feed_readers",
     "http_",
+    "partials_",
     "ring_overrun_samples",
+    "speculation_",
+    "speculative_",
+    "turn_",
     "window_",
 )
 """Counters in the status that are no count of a bound that was reached, or have a metric of their own."""
@@ -276,6 +280,34 @@ BOUNDS = (
         "Short windows that were not believed and decoded again in full, by why.",
         _counters_named("fallback_"),
         {"reason": "`repetition`, `no_end`, `avg_logprob`, ..."},
+    ),
+    Family(
+        "voicebridge_speculative_decodes_total",
+        Kind.COUNTER,
+        "Decodes in a pause that may be the end of an utterance, by what became of them; those that were "
+        "`dropped` or `not_worthwhile` were not `started`.",
+        _counters_named("speculative_"),
+        {"outcome": listed(("started", "delivered", "void", "failed", "dropped", "not_worthwhile"))},
+    ),
+    Family(
+        "voicebridge_speculation_wasted_seconds_total",
+        Kind.COUNTER,
+        "Time of the engine that went into speculative decodes whose text was not delivered.",
+        _scaled("counters", "speculation_wasted_ms", by=0.001),
+    ),
+    Family(
+        "voicebridge_turn_verdicts_total",
+        Kind.COUNTER,
+        "Pauses whose hangover followed what was said (`endpoint.mode = adaptive`), by the rule.",
+        _counters_named("turn_"),
+        {"rule": "`sentence_done`, `conjunction`, `mid-number`, `nothing_certain`, ..."},
+    ),
+    Family(
+        "voicebridge_partials_total",
+        Kind.COUNTER,
+        "Decodes of what is being said, by what became of them.",
+        _counters_named("partials_"),
+        {"outcome": listed(("decoded", "dropped", "late"))},
     ),
     Family(
         "voicebridge_control_total",

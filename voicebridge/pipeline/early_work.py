@@ -12,7 +12,7 @@ from voicebridge.domain.audio import Span
 from voicebridge.domain.ports import TurnVerdict
 from voicebridge.domain.segments import MayEnd
 from voicebridge.domain.utterance import EndedUtterance, UtteranceKey
-from voicebridge.pipeline.partials import Partials
+from voicebridge.pipeline.partials import Partials, PartialsCounters
 from voicebridge.pipeline.speculation import Speculation
 
 MAX_REASONS = 32
@@ -48,6 +48,25 @@ class EarlyWork:
     def waits(self) -> bool:
         """True while there is something to take."""
         return self.speculation.waits or bool(self._partial)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return what became of all of it so far, for the status: names that say it, with counts."""
+        done = self.speculation.counters
+        partials = self.partials.counters if self.partials is not None else PartialsCounters()
+        return {
+            "partials_decoded": partials.decoded,
+            "partials_dropped": partials.dropped,
+            "partials_late": partials.late,
+            "speculative_started": done.started,
+            "speculative_delivered": done.delivered,
+            "speculative_void": done.void,
+            "speculative_failed": done.failed,
+            "speculative_dropped": done.dropped,
+            "speculative_not_worthwhile": done.not_worthwhile,
+            "speculation_wasted_ms": round(done.wasted_seconds * 1000),
+            **{f"turn_{reason.replace(' ', '_')}": count for reason, count in self.verdicts.items()},
+        }
 
     def may_end(self, key: UtteranceKey, pause: MayEnd) -> None:
         """Have the utterance decoded as it would end here."""

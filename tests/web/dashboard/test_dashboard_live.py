@@ -2,9 +2,12 @@
 
 import time
 
-from tests.web.dashboard.browser import Page
+from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.web.dashboard.browser import PATIENCE_SECONDS, Page
 from tests.web.dashboard.fake_api import FakeApi
 from tests.web.dashboard.scenes import BACKLOG, DEVICE_LOST, reason, utterance
+from voicebridge.web.events import KINDS
 
 FIRST = "#utterances li:first-child"
 
@@ -224,3 +227,30 @@ def test_in_the_first_hour_there_is_one_delay(page: Page, api: FakeApi) -> None:
     page.open(api.address)
     assert "430 msp95 1.2 s, in this session" in page.text("#figures")
     assert "hour" not in page.text("#figures > :nth-child(7)")
+
+
+def streams(api: FakeApi) -> list[str]:
+    """Return the addresses of the event streams that were asked for."""
+    return [address for address in api.asked if address.startswith("/api/events")]
+
+
+def test_a_page_that_nobody_sees_asks_for_no_partials_and_misses_no_text(page: Page, api: FakeApi) -> None:
+    driver, seen = page.driver, page.driver.current_window_handle
+    api.hear(**utterance(5000, "before", time.time()))
+    page.wait_for(f"{FIRST} .text", "before")
+    driver.switch_to.new_window("tab")
+    try:
+        WebDriverWait(driver, PATIENCE_SECONDS, 0.05).until(lambda _: "types=" in streams(api)[-1])
+        unseen = streams(api)[-1].partition("=")[2].split(",")
+        assert {kind for kind in KINDS if kind not in unseen} == {"partial"}
+        assert api.resumed_from[-1] == "5000"
+        api.hear(**utterance(5001, "meanwhile", time.time()))
+    finally:
+        driver.close()
+        driver.switch_to.window(seen)
+    page.wait("return !document.hidden")
+    WebDriverWait(driver, PATIENCE_SECONDS, 0.05).until(lambda _: streams(api)[-1] == "/api/events")
+    page.wait_for(f"{FIRST} .text", "meanwhile")
+    say(api, "and", " after")
+    page.wait_for("#partial", "and after")
+    assert page.text("#connection") == "Live"

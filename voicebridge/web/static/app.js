@@ -23,6 +23,9 @@ const NEWS_MS = 1_500;
 const NEXT_NEWS_MS = 15_000;
 /** Of a box that is new, this much is shown at least. */
 const SHORTEST_SECONDS = 300;
+/** A page that nobody sees for so long asks for no partials: they cost the daemon decodes. */
+const HIDDEN_MS = 3_000;
+const UNSEEN_TYPES = ["utterance", "words", "pending", "speech", "state", "level", "gap", "capture", "mute", "engine", "store"];
 /** A clock that is off by more is told. */
 const CLOCK_SECONDS = 5;
 
@@ -41,7 +44,7 @@ let lostSince = null;
 let nextTry = 0;
 const planned = new Set();
 
-const feed = new Feed("/api/events", {
+const feed = new Feed(() => (document.hidden ? `/api/events?types=${UNSEEN_TYPES.join(",")}` : "/api/events"), {
   event: take,
   opened: reopened,
   lost: (error, pauseMs) => {
@@ -195,6 +198,16 @@ function reopened() {
   quietly(async () => tell(byId("software"), `Voicebridge ${visible((await get("/healthz")).version)}.`));
 }
 
+function seenOrNot() {
+  if (document.hidden) {
+    setTimeout(() => feed.move(), HIDDEN_MS);
+    return;
+  }
+  feed.move();
+  feed.again();
+  refresh();
+}
+
 function everySecond() {
   refreshAges();
   hideOldPartial();
@@ -212,7 +225,7 @@ function start() {
   bindWords(() => tell(byId("words-note"), "The search was not answered. Try again."));
   bindLevers(() => { feed.again(); refresh(); });
   byId("range").addEventListener("change", () => quietly(loadHistory));
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) { feed.again(); refresh(); } });
+  document.addEventListener("visibilitychange", seenOrNot);
   setInterval(() => { if (wanted()) quietly(loadStatus); }, STATUS_MS);
   setInterval(() => { if (wanted()) quietly(loadHistory); }, HISTORY_MS);
   setInterval(everySecond, AGES_MS);

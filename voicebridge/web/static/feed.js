@@ -48,10 +48,14 @@ export class EventParser {
 }
 
 export class Feed {
-  /** `on` holds: event(type, data), opened(), lost(error, pauseMs). */
+  /** `path` tells the address to read; `on` holds: event(type, data), opened(), lost(error, pauseMs). */
   constructor(path, on) {
     this.path = path;
     this.on = on;
+    this.stop = null;
+    this.reading = "";
+    this.moving = false;
+    this.live = false;
     this.lastId = "";
     this.pauseMs = FIRST_PAUSE_MS;
     this.hurry = () => {};
@@ -60,11 +64,14 @@ export class Feed {
   async run() {
     for (;;) {
       let error = null;
+      this.moving = false;
       try {
         await this.read();
       } catch (caught) {
         error = caught;
       }
+      if (this.moving) continue;
+      this.live = false;
       this.on.lost(error, this.pauseMs);
       await this.pause();
     }
@@ -74,6 +81,13 @@ export class Feed {
   again() {
     this.pauseMs = FIRST_PAUSE_MS;
     this.hurry();
+  }
+
+  /** What is to be read has changed: go on there, after the last event, without a word of it. */
+  move() {
+    if (!this.stop || this.path() === this.reading) return;
+    this.moving = true;
+    this.stop.abort();
   }
 
   async pause() {
@@ -86,13 +100,15 @@ export class Feed {
 
   async read() {
     const stop = new AbortController();
+    [this.stop, this.reading] = [stop, this.path()];
     let alarm = setTimeout(() => stop.abort(), SILENCE_MS);
     try {
       const headers = authorized({ Accept: "text/event-stream", ...(this.lastId && { "Last-Event-ID": this.lastId }) });
-      const answer = await fetch(this.path, { headers, cache: "no-store", signal: stop.signal });
+      const answer = await fetch(this.reading, { headers, cache: "no-store", signal: stop.signal });
       if (!answer.ok) throw new Refused(answer.status, `The daemon answered with status ${answer.status}.`);
       this.pauseMs = FIRST_PAUSE_MS;
-      this.on.opened();
+      if (!this.live) this.on.opened();
+      this.live = true;
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       const parser = new EventParser((type, data) => this.take(type, data, parser));
       for (;;) {
@@ -105,6 +121,7 @@ export class Feed {
     } finally {
       clearTimeout(alarm);
       stop.abort();
+      this.stop = null;
     }
   }
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice, takewhile
 
-MOST_WORDS = 448
-"""Words of one hypothesis that are looked at: Whisper writes no more tokens than that. Of 28 s of quick speech, 150."""
-MOST_LETTERS = 8 * MOST_WORDS
+MOST_WORDS = 256
+"""Words of one hypothesis that are looked at: nine in each second of the longest utterance (28 s)."""
+MOST_LETTERS = 16 * MOST_WORDS
 """Letters of one hypothesis that are looked at, so that no endless word is held."""
 
 _UNSPACED = (
@@ -92,6 +92,8 @@ def words_of(text: str) -> tuple[list[str], str, bool]:
 def compared(word: str) -> str:
     """Return a word as it is compared: without case, and without punctuation at its edges unless it is nothing else."""
     word = word.strip().casefold()
+    if word.isalnum():
+        return word
     end = len(word) - _punctuation_at_end(word)
     start = _punctuation_at_end(word[end - 1 :: -1]) if end else 0
     return word[start:end] or word
@@ -132,6 +134,7 @@ def _distances(committed: Sequence[str], words: Sequence[str]) -> list[int]:
         left, above_left = count, row[0]
         row[0] = count
         for position, word in enumerate(words, 1):
-            left = min(row[position] + 1, left + 1, above_left + (word != wanted))
-            above_left, row[position] = row[position], left
+            above = row[position]
+            left = above_left if word == wanted else 1 + min(above, left, above_left)
+            above_left, row[position] = above, left
     return row

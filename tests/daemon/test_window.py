@@ -94,7 +94,7 @@ def test_a_reader_is_given_what_is_settled_with_its_number(seen: Open) -> None:
     ]
     assert seen.window.feed.newest() == second["sequence"]
     reader.close()
-    assert seen.opened.counters() == {"feed_dropped": 0, "feed_partials_passed_over": 0, "feed_readers": 0}
+    assert seen.opened.counters() == {"feed_dropped": 0, "partials_passed_over": 0, "feed_readers": 0}
 
 
 def test_status_level_and_metrics_come_from_memory(seen: Open) -> None:

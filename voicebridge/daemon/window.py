@@ -227,8 +227,8 @@ class OpenWindow:
         """Return how often its bounds were reached, and how many read along."""
         return {
             "feed_dropped": self.feed.dropped,
-            "feed_partials_passed_over": self.feed.partials_passed_over,
             "feed_readers": self.feed.readers,
+            "partials_passed_over": self.feed.partials_passed_over,
         }
 
 

@@ -14,6 +14,8 @@ COMMANDS = {
     "run": "What each part costs here, against targets.",
     "compare": "Two results of `run`, side by side.",
     "latency": "From the end of speech to the text, through a whole daemon.",
+    "quick": "How quick text is: against plain faster-whisper, and with what makes it quick on and off.",
+    "profile": "Where a second of processor time goes, in silence, in speech and in decodes.",
     "accuracy": "Word error rates, under noise too, and what is heard where nobody speaks.",
     "record": "Read sentences into your own microphone, for the measurements.",
     "tune": "Find the settings that suit this machine and your voice.",

@@ -1,0 +1,70 @@
+"""`voicebridge-bench profile`: where a second of processor time goes."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from voicebridge_bench import output
+from voicebridge_bench.commands.quick import SIZES, cache_folder
+
+if TYPE_CHECKING:
+    from voicebridge_bench.profiling.results import PhaseName
+    from voicebridge_bench.quick.weights import Size
+
+PHASES = ("silence", "speech", "decode")
+SECONDS = 20.0
+HTML_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command("profile")
+@click.option("--phase", "phases", type=click.Choice(PHASES), multiple=True, help="Only this one; may be repeated.")
+@click.option("--seconds", type=click.FloatRange(2, 540), default=SECONDS, show_default=True, help="Of each phase.")
+@click.option(
+    "--size",
+    type=click.Choice(SIZES),
+    default="base",
+    show_default=True,
+    help="Of the model, whose weights are random.",
+)
+@click.option(
+    "--scratch",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where models are kept between runs. Default: `bench` in the state directory.",
+)
+@click.option(
+    "--html", "html_file", type=HTML_FILE, help="Write the table and the flame graphs, one page, to this file."
+)
+@click.option("--json", "json_file", type=output.JSON_FILE, help="Write the result to this file; - prints it.")
+def command(
+    phases: "tuple[PhaseName, ...]",
+    seconds: float,
+    size: "Size",
+    scratch: Path | None,
+    html_file: Path | None,
+    json_file: Path | None,
+) -> None:
+    """Look into a running daemon and tell where its processor time goes, by room, thread and function.
+
+    It needs py-spy, which reads the daemon from outside: pip install py-spy.
+    """
+    output.require_writable(html_file, json_file)
+    from voicebridge_bench.profiling import measuring, show
+    from voicebridge_bench.profiling.spy import find_spy
+
+    find_spy()
+    with (
+        output.sigterm_interrupts(),
+        tempfile.TemporaryDirectory(prefix="vb-profile-") as folder,
+        output.progress() as progress,
+    ):
+        wanted: tuple[PhaseName, ...] = tuple(dict.fromkeys(phases)) or ("silence", "speech", "decode")
+        wish = measuring.Wish(wanted, seconds, size, cache_folder(scratch), Path(folder), progress)
+        result, trees = measuring.profile(wish)
+    if html_file is not None:
+        output.write(html_file, show.page(result, trees))
+    if json_file is not None:
+        output.write(json_file, result.model_dump_json(indent=1))
+    if json_file != output.STANDARD_OUTPUT:
+        click.echo("\n".join(show.lines(result)))

@@ -1,0 +1,1 @@
+"""Where processor time goes in a daemon: sampled from outside, by room of the house."""

@@ -1,0 +1,187 @@
+"""Parts `delay` and `overhead`: our engine against plain faster-whisper and against bare CTranslate2.
+
+Both sides hear the same audio with the same model, threads and beam, and write the same number of tokens in exactly one
+encoder pass (voicebridge_bench.quick.even). Plain faster-whisper is `WhisperModel.transcribe`, called with the whole
+utterance at the endpoint, without timestamps and without words.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from voicebridge.domain.audio import Samples
+from voicebridge.domain.errors import SpeechError
+from voicebridge.domain.units import FULL_SCALE
+from voicebridge.settings import WhisperSettings
+from voicebridge.speech.whisper import WhisperEngine
+from voicebridge.speech.whisper_options import default_threads
+from voicebridge_bench.components import sounds
+from voicebridge_bench.components.measure import Stopwatch
+from voicebridge_bench.quick.contest import in_turns, paired
+from voicebridge_bench.quick.even import EvenModel, Tally, even, window_seconds
+from voicebridge_bench.quick.results import Goal, QuickFigure, judged
+
+LENGTHS_SECONDS = (1, 2, 3, 5, 10)
+FLOORS_SECONDS = (10, 4)
+TOKENS_PER_SECOND = 3.5
+"""Of English speech: 150 words a minute and 1.4 tokens a word."""
+JUDGED_SECONDS = 3
+PLAIN = "plain faster-whisper"
+BARE = "bare CTranslate2"
+GOALS = {
+    10: Goal(sense="at least", bound=5, reason="the plan's, for 3 s and the default floor"),
+    4: Goal(sense="at least", bound=10, reason="the plan's, for 3 s and a floor that fine-tuned models bear"),
+}
+OVERHEAD_GOAL = Goal(sense="at most", bound=1.03, reason="the plan's: 3 % over bare CTranslate2 at 3 s")
+OVERHEAD_TAKES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One that decodes: how, and the model below it, where passes and tokens are counted."""
+
+    name: str
+    decode: Callable[[Samples], object]
+    model: EvenModel
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """What is measured, and how often."""
+
+    watch: Stopwatch
+    model: Path
+    rounds: int
+    progress: Callable[[str, float], None]
+    lengths_seconds: Sequence[int] = LENGTHS_SECONDS
+
+
+def delays(contest: Contest) -> Iterator[QuickFigure]:
+    """Yield how many times as long plain faster-whisper takes, for each length and floor. Raises SpeechError."""
+    with _sides(contest.model, FLOORS_SECONDS, plain=True) as sides:
+        for place, seconds in enumerate(contest.lengths_seconds):
+            contest.progress(f"delay of {seconds} s", place / len(contest.lengths_seconds))
+            yield from _of_length(contest, sides, seconds)
+
+
+def overhead(contest: Contest) -> Iterator[QuickFigure]:
+    """Yield what our path takes over the encode and generate that it asks CTranslate2 for. Raises SpeechError."""
+    contest.progress("overhead", 0.0)
+    with _sides(contest.model, FLOORS_SECONDS[:1], plain=False) as (ours,):
+        audio, _ = sounds.speech(JUDGED_SECONDS)
+        ours.model.tokens = tokens_of(JUDGED_SECONDS)
+        ways: dict[str, Callable[[], object]] = {ours.name: partial(ours.decode, audio), BARE: ours.model.again}
+        ours.decode(audio)
+        times = in_turns(contest.watch, ways, contest.rounds, OVERHEAD_TAKES)
+        claimed = paired("overhead.3s", "our decode over the same encode and generate", times, ours.name, BARE)
+        facts = _parameters(ours, JUDGED_SECONDS) | claimed.parameters
+        yield judged(claimed.model_copy(update={"parameters": facts}), OVERHEAD_GOAL)
+
+
+def tokens_of(seconds: float) -> int:
+    """Return how many tokens speech of this length has."""
+    return max(1, round(TOKENS_PER_SECOND * seconds))
+
+
+def _of_length(contest: Contest, sides: Sequence[Side], seconds: int) -> Iterator[QuickFigure]:
+    audio, _ = sounds.speech(seconds)
+    before = [_prepare(side, tokens_of(seconds)) for side in sides]
+    ways = {side.name: partial(side.decode, audio) for side in sides}
+    times = in_turns(contest.watch, ways, contest.rounds, 1)
+    for side, tally in zip(sides, before, strict=True):
+        _check(side, tally, contest.rounds + 1)
+    plain, *ours = sides
+    for side, floor in zip(ours, FLOORS_SECONDS, strict=True):
+        title = f"{seconds} s, floor {floor} s: plain faster-whisper over ours"
+        claimed = paired(f"delay.{seconds}s.floor_{floor}s", title, times, plain.name, side.name)
+        claimed = claimed.model_copy(update={"parameters": _parameters(side, seconds) | claimed.parameters})
+        yield judged(claimed, GOALS[floor] if seconds == JUDGED_SECONDS else None)
+
+
+def _prepare(side: Side, tokens: int) -> Tally:
+    """Set how much is written; return what was counted so far."""
+    side.model.tokens = tokens
+    tally = side.model.tally
+    return Tally(tally.encoder_passes, tally.decodes, tally.tokens)
+
+
+def _check(side: Side, before: Tally, decodes: int) -> None:
+    """Raise SpeechError unless each decode took one encoder pass and wrote the number of tokens that was set."""
+    tally = side.model.tally
+    passes, made = tally.encoder_passes - before.encoder_passes, tally.decodes - before.decodes
+    if passes != decodes or made != decodes or tally.tokens - before.tokens != decodes * side.model.tokens:
+        raise SpeechError(
+            f"{side.name} took {passes} encoder passes and {made} decodes for {decodes} utterances: "
+            "the sides did not do the same work."
+        )
+
+
+@contextmanager
+def _sides(model: Path, floors: Sequence[int], *, plain: bool) -> Iterator[list[Side]]:
+    """Give plain faster-whisper, if wanted, and our engine with each floor, all on the same model."""
+    with even(1) as opened:
+        sides = []
+        if plain:
+            decode = partial(_transcribe, _plain_model(model))
+            sides.append(Side(PLAIN, decode, opened[-1]))
+        engines = [_engine(model, floor) for floor in floors]
+        for engine, floor, below in zip(engines, floors, opened[-len(floors) :], strict=True):
+            sides.append(Side(f"ours, floor {floor} s", partial(_decode, engine), below))
+        try:
+            yield sides
+        finally:
+            for engine in engines:
+                engine.close()
+
+
+def _engine(model: Path, floor_seconds: float) -> WhisperEngine:
+    settings = WhisperSettings(window="adaptive", window_floor_seconds=floor_seconds)
+    engine = WhisperEngine(settings, model, verify=False)
+    engine.load()
+    return engine
+
+
+def _decode(engine: WhisperEngine, audio: Samples) -> object:
+    return engine.decode(audio, 0)
+
+
+def _plain_model(path: Path) -> Any:
+    from faster_whisper import WhisperModel
+
+    settings = WhisperSettings()
+    return WhisperModel(
+        str(path),
+        device=settings.device,
+        compute_type=settings.compute_type,
+        cpu_threads=settings.threads or default_threads(),
+        local_files_only=True,
+    )
+
+
+def _transcribe(model: Any, audio: Samples) -> object:
+    settings = WhisperSettings()
+    segments, _ = model.transcribe(
+        audio.astype(np.float32) / FULL_SCALE,
+        language=settings.language,
+        beam_size=settings.beam_size,
+        without_timestamps=True,
+        condition_on_previous_text=False,
+        temperature=0.0,
+    )
+    return list(segments)
+
+
+def _parameters(side: Side, seconds: float) -> dict[str, str | int | float | bool]:
+    return {
+        "seconds": seconds,
+        "tokens": side.model.tokens,
+        "window_seconds": window_seconds(side.model),
+        "beam_size": WhisperSettings().beam_size,
+        "threads": default_threads(),
+        "encoder_passes": 1,
+    }

@@ -1,0 +1,87 @@
+"""`voicebridge-bench quick` as a person runs it, with little to do."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+from voicebridge.cli import guarded
+from voicebridge.domain.errors import VoicebridgeError
+from voicebridge_bench.cli import COMMANDS, group
+from voicebridge_bench.commands import quick as command_module
+from voicebridge_bench.components.results import Outcome
+from voicebridge_bench.models import WHISPER_COMMANDS
+from voicebridge_bench.quick import measuring, pairs, show
+from voicebridge_bench.quick.results import SCHEMA_FILE, QuickResult, schema
+from voicebridge_bench.quick.sitting import Spec, sit
+
+
+def _measured(folder: Path, *arguments: str) -> QuickResult:
+    file = folder / "quick.json"
+    guarded(group, ["quick", *arguments, "--scratch", str(folder / "cache"), "--json", str(file)])
+    written = json.loads(file.read_text(encoding="utf-8"))
+    jsonschema.validate(written, json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+    return QuickResult.model_validate(written)
+
+
+def test_the_schema_that_ships_is_that_of_the_result() -> None:
+    assert json.loads(SCHEMA_FILE.read_text(encoding="utf-8")) == json.loads(json.dumps(schema()))
+
+
+def test_the_command_offers_the_parts_that_can_be_measured() -> None:
+    assert set(command_module.PARTS) == set(measuring.PARTS)
+    assert {"quick", "profile"} <= set(COMMANDS)
+
+
+def test_words_and_turns_are_measured_with_the_small_whisper(tmp_path: Path) -> None:
+    result = _measured(tmp_path, "--part", "words", "--part", "turns", "--commands", "2", "--sentences", "2")
+    assert [(part.name, part.state) for part in result.parts] == [("words", "ran"), ("turns", "ran")]
+    assert [figure.name for figure in result.parts[0].figures] == ["words.clean", "words.10_dB", "words.5_dB"]
+    assert any("cut off, adaptive" in line for line in show.lines(result))
+
+
+def test_a_daemon_tells_each_piece_and_what_became_of_it(tmp_path: Path) -> None:
+    talk = pairs.Talk(1, tmp_path, lambda _what, _share: None, rounds=1)
+    (held,) = pairs.hold(talk, {"once": ('partials.mode="on"',)})["once"]
+    (told,) = held.told
+    assert told.decode_kind == "speculative"
+    assert held.noted.gaps == 0
+    assert held.noted.cpu_seconds > 0
+    assert told.began_at < told.endpoint_at < told.settled_at
+
+
+def test_a_daemon_that_cannot_begin_is_one_clear_error(tmp_path: Path) -> None:
+    import numpy as np
+
+    spec = Spec(str(tmp_path / "sitting"), str(WHISPER_COMMANDS), ("endpoint.hangover_ms=1",))
+    with pytest.raises(VoicebridgeError, match="ended with status 78"):
+        sit(spec, np.zeros(1600, np.int16))
+
+
+def test_a_part_that_breaks_leaves_the_others_alone(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("no directory")
+    wish = measuring.Wish(("delay", "turns"), "tiny", 1, (1,), 3, 1, 1, 6.0)
+    result = measuring.measure(wish, measuring.Place(tmp_path / "cache", tmp_path, lambda _what, _share: None))
+    assert [part.state for part in result.parts] == ["broken", "ran"]
+    assert result.outcome is Outcome.FAILED
+    assert any("BROKEN" in line for line in show.lines(result))
+
+
+def test_an_interruption_keeps_what_was_measured(tmp_path: Path) -> None:
+    def progress(what: str, _share: float) -> None:
+        if what.startswith("words"):
+            raise KeyboardInterrupt
+
+    wish = measuring.Wish(("turns", "words"), "tiny", 1, (1,), 3, 1, 1, 6.0)
+    result = measuring.measure(wish, measuring.Place(tmp_path, tmp_path, progress))
+    assert [part.name for part in result.parts] == ["turns"]
+    assert result.interrupted
+    assert any("Ended early" in line for line in show.lines(result))
+
+
+def test_it_says_for_every_option_what_it_is_for() -> None:
+    told = CliRunner().invoke(group, ["quick", "--help"], standalone_mode=False).output
+    assert "random" in told
+    assert "Exit status" in told

@@ -24,7 +24,7 @@ LINES = [
     f"{LISTENER};_rms (voicebridge/pipeline/listener.py:287) 10",
     f"{LISTENER};RingReader.read (voicebridge/audio/ring_reader.py:5);Wakeup.sleep (voicebridge/audio/wakeup.py:2) 10",
     f"thread (13): transcriber;{BOOT};EvenModel.encode (voicebridge_bench/quick/even.py:80) 5",
-    f"thread (14): room;{BOOT};ScriptRoom._run (voicebridge_bench/quick/script_room.py:1);Event.wait (threading.py:6) 5",
+    f"thread (14): room;{BOOT};ScriptRoom._run (voicebridge_bench/quick/script_room.py);Event.wait (threading.py) 5",
     f"thread (15): odd;{BOOT} 1",
 ]
 CPU = {12: 0.5, 13: 0.1, 14: 0.2, 15: 0.05, 16: 2.0, 17: 0.01}

@@ -3,17 +3,21 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tests.audio.audio_files import write_wav
+from tests.fakes.children import FIRST
 from tests.fakes.recordings import librivox, with_pauses
 from tests.pulse import PulseServer
 from tests.system.daemon import WAIT_SECONDS, DaemonProcess
 from tests.web.dashboard.browser import DESKTOP, Page
+from voicebridge_bench.models import WHISPER_COMMANDS
+from voicebridge_bench.speech_corpus import say
 
 pytestmark = pytest.mark.pulse
 
@@ -38,12 +42,12 @@ def wait_until_served(port: int) -> None:
     raise AssertionError("HTTP was not served")
 
 
-@pytest.fixture
-def address(pulse: PulseServer, tmp_path: Path) -> Iterator[str]:
-    """The page of a daemon that hears."""
+@contextmanager
+def served(pulse: PulseServer, folder: Path, engine: Mapping[str, str]) -> Iterator[str]:
+    """The page of a daemon that hears, while the block runs."""
     port = free_port()
     settings = {
-        "engine.kind": "sphinx",
+        **engine,
         "store.retain_audio": "forever",
         "health.interval_seconds": "1",
         "http.enabled": "true",
@@ -51,7 +55,7 @@ def address(pulse: PulseServer, tmp_path: Path) -> Iterator[str]:
         "http.token": TOKEN,
         "audio.retry_max_seconds": "0.5",
     }
-    daemon = DaemonProcess(tmp_path, [], settings, pulse.environment)
+    daemon = DaemonProcess(folder, [], settings, pulse.environment)
     try:
         daemon.wait_until_hearing()
         wait_until_served(port)
@@ -59,6 +63,47 @@ def address(pulse: PulseServer, tmp_path: Path) -> Iterator[str]:
     finally:
         status = daemon.stop()
     assert status == 0
+
+
+@pytest.fixture
+def address(pulse: PulseServer, tmp_path: Path) -> Iterator[str]:
+    """The page of a daemon with PocketSphinx."""
+    with served(pulse, tmp_path, {"engine.kind": "sphinx"}) as place:
+        yield place
+
+
+@pytest.fixture
+def with_whisper(pulse: PulseServer, tmp_path: Path) -> Iterator[str]:
+    """The page of a daemon with the small Whisper."""
+    engine = {"engine.kind": "whisper", "whisper.model": str(WHISPER_COMMANDS), "partials.every_ms": "200"}
+    with served(pulse, tmp_path, engine) as place:
+        yield place
+
+
+RECORD = """
+    window.said = [];
+    const text = document.querySelector('#partial-text');
+    new MutationObserver(() => window.said.push([...text.children].map((part) => part.textContent)))
+      .observe(text, { childList: true });
+"""
+
+
+def test_what_is_being_said_stands_on_the_page_before_its_text(
+    browser: Page, with_whisper: str, pulse: PulseServer, tmp_path: Path
+) -> None:
+    browser.resize(DESKTOP)
+    browser.complaints()
+    browser.open(with_whisper)
+    browser.script(RECORD)
+    pulse.play(write_wav(tmp_path / "command.wav", say(FIRST)))
+    browser.wait_for("#utterances li[data-status=done] .text", FIRST)
+    said = browser.script("return window.said")
+    assert said
+    for (earlier, _), (later, _) in pairwise(said):
+        assert later.startswith(earlier)
+    assert browser.script("return document.querySelector('#partial').hidden")
+    browser.wait_for("#utterances li .about", "confidence")
+    assert browser.complaints() == []
 
 
 def test_what_is_spoken_appears_and_a_microphone_that_is_taken_away_is_told(

@@ -23,7 +23,7 @@ from voicebridge.domain.errors import SpeechError
 from voicebridge.domain.events import Event, MuteChanged, SettingsReloaded, UtteranceSettled
 from voicebridge.domain.ports import Engine, Source
 from voicebridge.settings import EndpointSettings, GateSettings, Settings, WhisperSettings
-from voicebridge.settings.schema import CaptureSettings, ControlSettings
+from voicebridge.settings.schema import CaptureSettings, ControlSettings, PartialsSettings
 
 
 class TunableSource(MemorySource):
@@ -143,7 +143,8 @@ def test_settings_reach_the_parts(tmp_path: Path) -> None:
     with hearing(tmp_path, source) as steered, Client(steered.path, SECONDS) as client:
         steered.wanted = SETTINGS.model_copy(
             update={
-                "endpoint": EndpointSettings(hangover_ms=900),
+                "endpoint": EndpointSettings(hangover_ms=900, mode="adaptive"),
+                "partials": PartialsSettings(mode="on"),
                 "gate": GateSettings(min_speech_ratio=0.5),
                 "store": SETTINGS.store.model_copy(update={"retain_audio": "forever", "max_bytes": 10_000_000}),
                 "capture": CaptureSettings(stall_seconds=7),
@@ -151,7 +152,7 @@ def test_settings_reach_the_parts(tmp_path: Path) -> None:
         )
         answer = client.ask("reload")
         named = {"capture.stall_seconds", "endpoint.hangover_ms", "gate.min_speech_ratio", "store.retain_audio"}
-        assert set(answer["applied"]) == named | {"store.max_bytes"}
+        assert set(answer["applied"]) == named | {"store.max_bytes", "endpoint.mode", "partials.mode"}
         assert answer["needs_restart"] == []
         started = steered.parts()
         assert started.notebook.kept.retention.keeps
@@ -159,6 +160,10 @@ def test_settings_reach_the_parts(tmp_path: Path) -> None:
         pause = threading.Event()
         assert any(started.daemon.crew.transcriber.applied or pause.wait(0.01) for _ in range(1000))
         assert started.daemon.crew.transcriber.rules.gate.min_speech_ratio == 0.5
+        assert started.daemon.crew.transcriber.rules.endpoint.mode == "adaptive"
+        partials = started.daemon.crew.transcriber.early.partials
+        assert partials is not None
+        assert partials.wanted
 
 
 def test_a_source_without_supervision_leaves_those_settings_to_a_restart(tmp_path: Path) -> None:

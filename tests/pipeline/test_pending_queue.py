@@ -1,6 +1,7 @@
 import threading
 
 from tests.fakes.utterances import ended
+from tests.pipeline.rig import SECONDS
 from voicebridge.domain.utterance import PendingUtterance
 from voicebridge.pipeline.pending_queue import QUEUE_BOUND, PendingQueue
 
@@ -98,3 +99,21 @@ def test_who_waits_for_it_to_be_empty_is_told_when_nobody_works_any_more() -> No
     queue.offer(pending(1))
     queue.end()
     assert not queue.wait_until_empty(3600)
+
+
+def test_it_does_not_wait_while_there_is_something_else_to_do() -> None:
+    queue = PendingQueue()
+    assert queue.take(SECONDS, lambda: True) is None
+    queue.offer(pending(1))
+    assert queue.take(SECONDS, lambda: True) == pending(1)
+
+
+def test_something_else_that_comes_while_it_waits_ends_the_wait() -> None:
+    for _ in range(50):
+        queue, there = PendingQueue(), threading.Event()
+        waiting = threading.Thread(target=lambda queue=queue, there=there: queue.take(SECONDS, there.is_set))
+        waiting.start()
+        there.set()
+        queue.wake()
+        waiting.join(SECONDS / 2)
+        assert not waiting.is_alive()

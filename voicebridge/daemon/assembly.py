@@ -166,7 +166,7 @@ def _transcriber(plan: Plan, writer: "StoreWriter", clock: "SessionClock") -> "t
     notebook, settings, events = plan.notebook, plan.settings, plan.ears.events
     desk = Desk(notebook.session_id, plan.ears.ring, notebook.shelf, writer, clock)
     rules = Rules(settings.engine, settings.gate, settings.endpoint)
-    # PocketSphinx begins with each decode anew, and takes half of the time that was spoken for it.
+    # PocketSphinx takes a fifth of the spoken time and more for each decode, and revises much of what it said.
     suits = plan.engine.info.engine != "sphinx"
     partials = Partials(settings.partials, lambda: events.partials_wanted, suits=suits)
     return Transcriber(plan.engine, desk, rules, events, plan.over.set, EarlyWork(partials)), desk.unsettled

@@ -197,6 +197,7 @@ class StatusReporter:
             "recorder_dropped": crew.recorder.dropped_tasks,
             "ring_overrun_samples": self._plan.ears.ring.overrun_samples,
             "speech_discarded": crew.listener.counters.discarded,
+            "words_failed": crew.transcriber.counters.words_failed,
             "writer_given_up": crew.writer.given_up,
             "writer_refused": crew.writer.refused,
             "writer_retries": crew.writer.retries,

@@ -22,9 +22,8 @@ MIN_LANGUAGE_PROBABILITY = 0.5
 LONGEST_PHRASE = 12
 """Phrases of up to so many words are looked for; the last sentence once more is how short windows begin to loop."""
 PHRASE_WORDS = 3
-"""From this length on, twice in a row is a doubt: people seldom say so much twice without a pause."""
-MOST_SHORT = 3
-"""Of shorter phrases (a digit, "two five"), this often in a row is none yet; the gate rejects four and eight."""
+"""From this length on, twice in a row is a doubt: people seldom say so much twice without a pause. Shorter ones are seen
+so, too: six equal words in a row are three twice, four equal pairs four twice; the gate rejects eight and four."""
 
 
 class DoubtCode(StrEnum):
@@ -79,14 +78,10 @@ def doubt(attempt: Attempt) -> Doubt | None:
 
 
 def _repetition(text: str) -> Doubt | None:
-    phrase_count, phrase = longest_repetition(text, shortest=PHRASE_WORDS, longest=LONGEST_PHRASE)
-    if phrase_count > 1:
-        return Doubt(DoubtCode.REPETITION, f"of {len(phrase)} words {phrase_count} times in a row")
-    count, short = longest_repetition(text, longest=PHRASE_WORDS - 1)
-    # A digit string such as "seven seven seven seven" is speech; one word may come twice as often, as in the gate.
-    if count > (MOST_SHORT if len(short) > 1 else 2 * MOST_SHORT):
-        return Doubt(DoubtCode.REPETITION, f"of {len(short)} words {count} times in a row")
-    return None
+    count, phrase = longest_repetition(text, shortest=PHRASE_WORDS, longest=LONGEST_PHRASE)
+    if count == 1:
+        return None
+    return Doubt(DoubtCode.REPETITION, f"of {len(phrase)} words {count} times in a row")
 
 
 def _above(code: DoubtCode, value: float | None, limit: float) -> Doubt | None:

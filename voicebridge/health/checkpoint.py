@@ -71,13 +71,16 @@ class Queues:
 
 @dataclass(frozen=True, slots=True)
 class Decodes:
-    """Decodes that ended, by kind, and the time that they and their audio took."""
+    """Decodes by kind."""
 
     final: int
+    """After the endpoint."""
     speculative: int
+    """In a pause, delivered or not."""
     partial: int
     errors: int
     seconds: float
+    """Time of those whose text was delivered, final or speculative; with ``audio_seconds`` what they decoded."""
     audio_seconds: float
 
 

@@ -22,8 +22,8 @@ MIN_LANGUAGE_PROBABILITY = 0.5
 LONGEST_PHRASE = 12
 """Phrases of up to so many words are looked for; the last sentence once more is how short windows begin to loop."""
 PHRASE_WORDS = 3
-"""From this length on, twice in a row is a doubt: people seldom say so much twice without a pause. Shorter ones are seen
-so, too: six equal words in a row are three twice, four equal pairs four twice; the gate rejects eight and four."""
+"""From this length on, twice in a row is a doubt: people seldom say so much twice without a pause. Shorter ones are
+found in that: six equal words are three twice, four pairs four twice; the gate rejects rows of eight and four."""
 
 
 class DoubtCode(StrEnum):

@@ -175,6 +175,13 @@ def test_lag_is_told_at_full_load_and_idle() -> None:
     assert figures["lag.ratio"].value == pytest.approx(2)
 
 
+def test_lag_that_is_there_without_the_engine_is_not_held_against_it() -> None:
+    noted = {lag.IDLE: [Noted(lags_ms=[25.0] * 100)] * 3, lag.LOADED: [Noted(lags_ms=[40.0] * 100)] * 3}
+    loaded = next(iter(lag.figures_of(noted)))
+    assert (loaded.verdict, loaded.value) == (Verdict.NOT_JUDGED, 40)
+    assert "other work" in loaded.because
+
+
 def test_a_block_has_been_taken_with_its_last_whole_frame() -> None:
     ticks = count(1)
     watch = LagWatch(clock=lambda: next(ticks) / 1000)

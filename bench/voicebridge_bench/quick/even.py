@@ -10,6 +10,7 @@ counted below whoever asks for them.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -81,20 +82,23 @@ class EvenModel:
         self._model.generate(encoded, [self._prompt], **self._asked)
 
     def _fixed(self, options: dict[str, Any]) -> dict[str, Any]:
-        suppressed = set(options.get("suppress_tokens") or ()) | set(range(self._end(), self._size()))
         # Of max_length the text gets half, or what the prompt leaves where that is less (src/models/whisper.cc).
         length = max(2 * self.tokens, self.tokens + len(self._prompt))
-        return {**options, "suppress_tokens": sorted(token for token in suppressed if token >= 0), "max_length": length}
-
-    def _end(self) -> int:
-        return _TOKENS[self._model.is_multilingual][0]
-
-    def _size(self) -> int:
-        return _TOKENS[self._model.is_multilingual][1]
+        return {
+            **options,
+            "suppress_tokens": _suppressed(tuple(options.get("suppress_tokens") or ()), self._model.is_multilingual),
+            "max_length": length,
+        }
 
 
 _TOKENS = {False: (50_256, 51_864), True: (50_257, 51_865)}
 """The token of the end of text, and how many tokens there are, in the real vocabularies."""
+
+
+@lru_cache
+def _suppressed(asked: tuple[int, ...], multilingual: bool) -> list[int]:
+    """Return what is suppressed; remembered, so that it costs whoever is measured nothing."""
+    return sorted({token for token in asked if token >= 0} | set(range(*_TOKENS[multilingual])))
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from voicebridge.settings import EndpointSettings
 FALL_DB = 3.0
 """How far the voice must fall at the close of a sentence that is done: to half its power.
 
-By `voicebridge-bench quick --part turns` (120 synthesised commands with a pause inside), adaptive with 3 dB waits as long
-at the end as 700 ms fixed (2 ms more) and cuts off 11 in 100 sentences less; with 6 dB it waits 65 ms longer, and cuts
-off 2 in 100 less than that.
+By `voicebridge-bench quick --part turns` (120 synthesised commands with a pause inside), adaptive with 3 dB waits as
+long at the end as 700 ms fixed (2 ms more) and cuts off 11 in 100 sentences less; with 6 dB it waits 65 ms longer, and
+cuts off 2 in 100 less than that.
 """
 LEAST_WORDS = 2
 """A single word, however it is punctuated, may be the beginning of anything."""

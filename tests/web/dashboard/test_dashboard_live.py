@@ -10,6 +10,8 @@ from tests.web.dashboard.scenes import BACKLOG, DEVICE_LOST, reason, utterance
 from voicebridge.web.events import KINDS
 
 FIRST = "#utterances li:first-child"
+LISTED = "return document.querySelectorAll('#utterances li').length > 0"
+"""The list is there: what waits is put into it, and is in no answer of the fake."""
 
 
 def test_what_is_said_appears_at_the_top(page: Page, api: FakeApi) -> None:
@@ -25,6 +27,7 @@ def test_new_text_is_read_out_to_who_cannot_see_it(page: Page, api: FakeApi) -> 
 
 def test_an_utterance_stands_there_before_it_has_its_text(page: Page, api: FakeApi) -> None:
     now = time.time()
+    page.wait(LISTED)
     api.publish("pending", utterance_id=5000, at=now, started_at=now - 3, ended_at=now - 1)
     page.wait_for(f"{FIRST} .about", "waiting for its text")
     api.hear(**utterance(5000, "open the second valve", now - 3))
@@ -56,6 +59,7 @@ def test_what_is_being_said_shows_what_stays_and_what_may_change_apart(page: Pag
 
 def test_what_is_being_said_stands_until_its_text_is_there(page: Page, api: FakeApi) -> None:
     now = time.time()
+    page.wait(LISTED)
     say(api, "open the", " sec")
     page.wait_for("#partial", "open the sec")
     api.publish("pending", utterance_id=5000, session_id=7, start_sample=8000, at=now, started_at=now - 3, ended_at=now)

@@ -50,6 +50,7 @@ def _told(**more: Any) -> Told:
     values = {
         "began_at": 10.0,
         "endpoint_at": 12.0,
+        "endpoint_came_at": 12.02,
         "settled_at": 12.03,
         "decode_kind": "speculative",
         "decode_ms": 100.0,
@@ -130,6 +131,7 @@ def test_the_delay_after_the_endpoint_is_that_of_decodes_that_fitted() -> None:
     assert figures["speculation.fitted"].value == pytest.approx(100 * 60 / 63)
     assert figures["speculation.after_endpoint.p95"].value == pytest.approx(30)
     assert figures["speculation.after_endpoint.p95"].verdict is Verdict.MET
+    assert figures["speculation.after_block.p95"].value == pytest.approx(10)
     assert figures["speculation.gain"].value == pytest.approx(4)
     assert figures["speculation.cpu"].value == pytest.approx(0.5)
 
@@ -214,7 +216,10 @@ def _heard_script(**stored: Any) -> tuple[Script, Noted]:
     event = {"kind": "stored", "id": 1, "start": 33_000, "end": 51_000, "speech_end": 49_600, "reason": "hangover"}
     settled = {"kind": "settled", "at": 103.9, "id": 1, "status": "done", "text": "A.", "decode_kind": "final"}
     partial = {"kind": "partial", "at": 102.5, "start": 33_000, "stable": "", "tentative": "A"}
-    noted = Noted(100.0, 32_000, [{**event, **stored}, partial, {**settled, "decode_ms": 9.0}])
+    arrivals = [100.001 + 0.04 * (number + 1) for number in range(150)]
+    noted = Noted(
+        100.0, 32_000, arrivals=arrivals, events=[{**event, **stored}, partial, {**settled, "decode_ms": 9.0}]
+    )
     return script, noted
 
 
@@ -222,6 +227,7 @@ def test_what_became_of_a_piece_is_told_by_samples() -> None:
     (told,) = told_of(*_heard_script(), hangover_ms=700)
     assert told.began_at == pytest.approx(100 + 33_600 / 16_000)
     assert told.after_endpoint_ms == pytest.approx(100)
+    assert told.after_block_ms == pytest.approx(99)  # the endpoint is the end of a block, which came 1 ms late
     assert len(told.partials) == 1
 
 

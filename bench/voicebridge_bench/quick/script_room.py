@@ -11,9 +11,8 @@ from voicebridge.domain.capture import CaptureReport, CaptureState
 from voicebridge.domain.ports import BlockSink, SourceInfo
 from voicebridge.domain.units import FRAME_SAMPLES, SAMPLE_RATE, ms_to_samples, seconds_to_samples
 from voicebridge_bench.latency.script import quiet
+from voicebridge_bench.quick.sitting import BLOCK_MS
 
-BLOCK_MS = 40
-"""As audio.block_ms."""
 LOOK_SECONDS = 0.0005
 STOP_SECONDS = 2.0
 TAIL_SECONDS = 3.0
@@ -60,6 +59,8 @@ class ScriptRoom:
         self.script_start: int | None = None
         """The sample index at which the script begins, once it has begun."""
         self.latest_seconds = 0.0
+        self.arrivals: list[float] = []
+        """When each block was written, from the first one on."""
         self.watch = LagWatch()
         self.on_script: Callable[[bool], None] = lambda _: None
         """Called with True when the script begins, and with False when it is over."""
@@ -134,6 +135,7 @@ class ScriptRoom:
             return False
         sink.write(block)
         self._last_block = time.monotonic()
+        self.arrivals.append(self._last_block)
         self.latest_seconds = max(self.latest_seconds, self._last_block - due)
         self._written += len(block)
         self.watch.wrote(self._written)

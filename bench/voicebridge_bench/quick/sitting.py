@@ -23,7 +23,11 @@ import psutil
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import ExitCode, VoicebridgeError
 from voicebridge.domain.events import EngineReady, Event, PartialHeard, UtteranceSettled, UtteranceStored, WordsFound
+from voicebridge.domain.units import ms_to_samples
 from voicebridge_bench.latency.child import bound_to_us
+
+BLOCK_MS = 40
+"""Of the blocks in which the script comes, as audio.block_ms."""
 
 BEGAN = "began"
 SAMPLE_EVERY_SECONDS = 0.05
@@ -62,6 +66,8 @@ class Noted:
     events: list[dict[str, Any]] = field(default_factory=list)
     latest_seconds: float = 0.0
     """How late a block came at worst."""
+    arrivals: list[float] = field(default_factory=list)
+    """When each block of 40 ms came, from the session's first sample on."""
     lags_ms: list[float] = field(default_factory=list)
     decoding_share: float = 0.0
     """Of the script's time from the first decode on, in which one was running."""
@@ -73,6 +79,10 @@ class Noted:
     def of_kind(self, kind: str) -> list[dict[str, Any]]:
         """Return the events of one kind, in order."""
         return [event for event in self.events if event["kind"] == kind]
+
+    def arrived_at(self, sample: int) -> float:
+        """Return when the block came that ends with this sample of the session, or holds it."""
+        return self.arrivals[min(-(-sample // ms_to_samples(BLOCK_MS)), len(self.arrivals)) - 1]
 
     def said_at(self, sample: float) -> float:
         """Return when a sample of the session was said."""
@@ -186,6 +196,7 @@ class _Sitting:
             raise report.error
         noted, room = self.noted, self._room
         noted.began_at, noted.script_start = room.began_at, room.script_start or 0
+        noted.arrivals = room.arrivals
         noted.latest_seconds, noted.lags_ms = room.latest_seconds, room.watch.lags_ms
         noted.decoding_share = sum(self._decoding) / max(len(self._decoding), 1)
         noted.gaps = self._counters.gaps

@@ -1,14 +1,15 @@
 """Part `speculation`: the delay after the endpoint, with decodes that begin while the hangover runs and without.
 
 The endpoint is the moment at which the hangover after the last speech is over, by samples; the delay runs from there to
-the announcement of the text. It holds the rest of the block that the endpoint lies in: 40 ms at most.
+the announcement of the text. It holds the rest of the block that the endpoint lies in (40 ms at most), and what the
+measurement itself was late with that block; from the block's arrival on it is told apart.
 A decode fitted when the silence before it and the decode itself together are no longer than the hangover.
 """
 
 from collections.abc import Iterator, Sequence
 
 from voicebridge.settings import EndpointSettings
-from voicebridge_bench.latency.results import spread_of
+from voicebridge_bench.latency.results import Spread, spread_of
 from voicebridge_bench.quick.contest import ratio
 from voicebridge_bench.quick.pairs import HANGOVER_MS, Sitting, Talk, cpu_rounds, hold
 from voicebridge_bench.quick.results import Claimed, Goal, QuickFigure, judged
@@ -53,18 +54,25 @@ def _percentiles(fitted: Sequence[Told]) -> Iterator[QuickFigure]:
         claimed = _claimed("after_endpoint.p95", "delay after the endpoint, p95", "ms", None, 0)
         yield judged(claimed.model_copy(update={"withheld": "no decode fitted in the hangover"}), GOAL)
         return
-    spread = spread_of([one.after_endpoint_ms for one in fitted])
-    for name, value, goal in (("p50", spread.p50, None), ("p95", spread.p95, GOAL)):
-        claimed = Claimed(
-            name=f"speculation.after_endpoint.{name}",
-            title=f"delay after the endpoint where it fitted, {name}",
-            unit="ms",
-            value=value,
-            n=len(fitted),
-            sides={WITH: spread},
-            withheld=spread.withheld.get(name, ""),
-        )
-        yield judged(claimed, goal)
+    endpoint = spread_of([one.after_endpoint_ms for one in fitted])
+    block = spread_of([one.after_block_ms for one in fitted])
+    yield judged(_percentile("after_endpoint.p50", "delay after the endpoint where it fitted, p50", endpoint))
+    yield judged(_percentile("after_endpoint.p95", "delay after the endpoint where it fitted, p95", endpoint), GOAL)
+    yield judged(_percentile("after_block.p50", "of it, from the arrival of the endpoint's block, p50", block))
+    yield judged(_percentile("after_block.p95", "of it, from the arrival of the endpoint's block, p95", block))
+
+
+def _percentile(name: str, title: str, spread: Spread) -> Claimed:
+    statistic = name.rpartition(".")[2]
+    return Claimed(
+        name=f"speculation.{name}",
+        title=title,
+        unit="ms",
+        value=spread.p50 if statistic == "p50" else spread.p95,
+        n=spread.n,
+        sides={WITH: spread},
+        withheld=spread.withheld.get(statistic, ""),
+    )
 
 
 def _delays(sittings: Sequence[Sitting]) -> list[list[float]]:

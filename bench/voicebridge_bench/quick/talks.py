@@ -21,6 +21,8 @@ class Told:
     """When its first word began, by its level."""
     endpoint_at: float
     """When the hangover after its speech was over, by samples."""
+    endpoint_came_at: float
+    """When the block came in which the endpoint lies: nobody can know of it before."""
     settled_at: float
     """When its text was announced."""
     decode_kind: str
@@ -32,6 +34,11 @@ class Told:
     def after_endpoint_ms(self) -> float:
         """From the endpoint to the text."""
         return 1000 * (self.settled_at - self.endpoint_at)
+
+    @property
+    def after_block_ms(self) -> float:
+        """From the arrival of the endpoint's block to the text."""
+        return 1000 * (self.settled_at - self.endpoint_came_at)
 
 
 def begin_of_speech(samples: Samples) -> int:
@@ -80,10 +87,12 @@ def _told(
     heard: tuple[Noted, int],
 ) -> Told:
     (part, span), (noted, hangover_ms) = piece, heard
+    endpoint = stored["speech_end"] + ms_to_samples(hangover_ms)
     began = begin_of_speech(script.samples[part.span.start : part.span.end])
     return Told(
         began_at=noted.said_at(span.start + began),
-        endpoint_at=noted.said_at(stored["speech_end"] + ms_to_samples(hangover_ms)),
+        endpoint_at=noted.said_at(endpoint),
+        endpoint_came_at=noted.arrived_at(endpoint),
         settled_at=settled["at"],
         decode_kind=settled["decode_kind"],
         decode_ms=settled["decode_ms"] or 0.0,

@@ -71,12 +71,14 @@ def test_a_part_that_breaks_leaves_the_others_alone(tmp_path: Path) -> None:
 
 def test_an_interruption_keeps_what_was_measured(tmp_path: Path) -> None:
     def progress(what: str, _share: float) -> None:
-        if what.startswith("words"):
+        if what == "words, 5 dB":
             raise KeyboardInterrupt
 
-    wish = measuring.Wish(("turns", "words"), "tiny", 1, (1,), 3, 1, 1, 6.0)
+    wish = measuring.Wish(("words", "turns"), "tiny", 1, (1,), 3, 1, 1, 6.0)
     result = measuring.measure(wish, measuring.Place(tmp_path, tmp_path, progress))
-    assert [part.name for part in result.parts] == ["turns"]
+    (part,) = result.parts
+    assert (part.name, part.state) == ("words", "skipped")
+    assert [figure.name for figure in part.figures] == ["words.clean", "words.10_dB"]
     assert result.interrupted
     assert any("Ended early" in line for line in show.lines(result))
 

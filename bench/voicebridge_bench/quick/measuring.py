@@ -55,15 +55,15 @@ class Place:
 
 
 def measure(wish: Wish, place: Place) -> QuickResult:
-    """Measure; Ctrl-C ends it with the parts that were measured."""
+    """Measure; Ctrl-C ends it with what was measured until then."""
     began, machine, meanwhile = time.monotonic(), look(), Meanwhile()
     parts: list[QuickPart] = []
     interrupted = False
-    try:
-        for name in wish.parts:
-            parts.append(_part(name, wish, place))  # noqa: PERF401 - an interruption keeps those that were measured
-    except KeyboardInterrupt:
-        interrupted = True
+    for name in wish.parts:
+        part, interrupted = _part(name, wish, place)
+        parts.append(part)
+        if interrupted:
+            break
     others = meanwhile.others_cores()
     outcome, because = outcome_of(parts)
     return QuickResult(
@@ -79,21 +79,24 @@ def measure(wish: Wish, place: Place) -> QuickResult:
     )
 
 
-def _part(name: str, wish: Wish, place: Place) -> QuickPart:
+def _part(name: str, wish: Wish, place: Place) -> tuple[QuickPart, bool]:
+    """Return a part with what could be measured of it, and whether somebody ended it early."""
     began = time.monotonic()
     figures: list[QuickFigure] = []
     state: Literal["ran", "skipped", "broken"] = "ran"
-    reason = ""
+    reason, interrupted = "", False
     facts: dict[str, Value] = {}
     try:
         opened, facts = _opened(name, wish, place)
         for figure in opened:
-            figures.append(figure)  # noqa: PERF402 - a part that breaks keeps what it has
+            figures.append(figure)  # noqa: PERF402 - a part that breaks, or is ended, keeps what it has
     except VoicebridgeError as error:
         # What is not installed here leaves the part out; anything else breaks it.
         missing = error.code in (ExitCode.NO_INPUT, ExitCode.UNAVAILABLE) and not figures
         state, reason = ("skipped" if missing else "broken"), str(error)
-    return QuickPart(
+    except KeyboardInterrupt:
+        interrupted, state, reason = True, "skipped", "it was ended early"
+    part = QuickPart(
         name=name,
         title=PARTS[name],
         state=state,
@@ -103,6 +106,7 @@ def _part(name: str, wish: Wish, place: Place) -> QuickPart:
         warnings=[],
         figures=figures,
     )
+    return part, interrupted
 
 
 def _opened(name: str, wish: Wish, place: Place) -> tuple[Iterable[QuickFigure], dict[str, Value]]:

@@ -6,7 +6,7 @@ the interval lies above nothing.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,12 +49,13 @@ class Heard:
         return sum(file.errors for file in self.files) / sum(file.words for file in self.files)
 
 
-def rates(spoken: Sequence[Spoken], progress: Callable[[str, float], None]) -> list[QuickFigure]:
-    """Return a figure for each ratio of speech to noise. Raises SpeechError."""
+def rates(spoken: Sequence[Spoken], progress: Callable[[str, float], None]) -> Iterator[QuickFigure]:
+    """Yield a figure for each ratio of speech to noise. Raises SpeechError."""
     engines = {window: _engine(window) for window in (FULL, ADAPTIVE)}
     noise = noise_of(NOISE)
     try:
-        return [_of_ratio(engines, spoken, (snr_db, noise), progress) for snr_db in SNRS_DB]
+        for snr_db in SNRS_DB:
+            yield _of_ratio(engines, spoken, (snr_db, noise), progress)
     finally:
         for engine in engines.values():
             engine.close()

@@ -50,7 +50,7 @@ class Frame:
         return ""
 
     def __str__(self) -> str:
-        return f"{self.function} ({self.file})"
+        return f"{self.function} ({self.file})" if self.file else self.function
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,7 +281,7 @@ def test_a_service_that_is_started_anew_meanwhile_has_another_life(daemon: OwnDa
     service.start()
     service.look(0)
     first = service.pid
-    daemon.lives.expected_end = "killed by the test"
+    daemon.lives.expect("killed by the test", -signal.SIGKILL)
     os.kill(daemon.pid or 0, signal.SIGKILL)
 
     def moved() -> bool:

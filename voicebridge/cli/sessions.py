@@ -60,8 +60,8 @@ def hear_session(
     """Hear in the foreground until the end, Ctrl-C or SIGTERM. Raises VoicebridgeError when it could not begin.
 
     With ``show`` a person or program reads along, and what it is shown is not repeated as log lines beside it, unless
-    the settings name a form of log; when it goes away the session ends in order, everything heard is stored, and BrokenPipeError or VoicebridgeError is raised.
-    ``notices`` are what loading the settings had to say.
+    the settings name a form of log. When that reader goes away the session ends in order, everything heard is stored,
+    and BrokenPipeError or VoicebridgeError is raised. ``notices`` are what loading the settings had to say.
     """
     from voicebridge.daemon import last_words
     from voicebridge.daemon.control_signals import has_controlling_terminal

@@ -54,6 +54,15 @@ def test_a_fault_that_is_not_to_end_the_process_does_not_explain_its_death() -> 
     assert red(killed(kind="disk_full"), "chaos") == {"crashes"}
 
 
+def test_a_crash_while_a_decode_was_made_hang_is_a_crash() -> None:
+    record = killed(kind="engine_hang")
+    assert red(record, "chaos") == set()
+    record.happened = [
+        dataclasses.replace(each, kind="crashed") if each.kind == "killed" else each for each in record.happened
+    ]
+    assert red(record, "chaos") == {"crashes"}
+
+
 def test_a_fault_that_was_never_recovered_from_is_red() -> None:
     record = killed()
     record.faults = [dataclasses.replace(record.faults[0], recovered=None)]

@@ -17,7 +17,8 @@ def judge(case: Case) -> list[Verdict]:
 
 
 def _crashes(case: Case) -> Verdict:
-    ends = case.unexplained(["crashed", "killed"], ENDING_FAULTS)
+    # What ended as a fault was to end it was killed; no fault explains a crash.
+    ends = sorted([*case.unexplained(["crashed"], ()), *case.unexplained(["killed"], ENDING_FAULTS)])
     lives = len(case.lives)
     sentence = (
         f"The process left {plural(len(ends), 'time')} by itself." if ends else "The process never left by itself."

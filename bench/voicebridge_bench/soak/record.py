@@ -10,6 +10,10 @@ from typing import Any
 
 SCHEMA = 1
 """Grows when a field changes its meaning or goes."""
+JOURNAL = "journal"
+"""Has happened at the end of an attached soak, where the service's journal was to be read for lines of error."""
+JOURNAL_READ = "read"
+"""Its detail where that was done; where it could not be, why. Without either its log was not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,8 @@ class End:
     at: float
     reason: str
     detail: str = ""
+    left_out: int = 0
+    """Entries of this part of the soak that found no place in the record, or no disk: what they told is not known."""
 
 
 @dataclass(slots=True)

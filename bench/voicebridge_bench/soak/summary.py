@@ -7,7 +7,7 @@ import click
 
 from voicebridge_bench.soak.figures import told
 from voicebridge_bench.soak.judges.case import Case
-from voicebridge_bench.soak.profiles import profile_named
+from voicebridge_bench.soak.profiles import profile_of
 from voicebridge_bench.soak.record import Record
 from voicebridge_bench.soak.told import facts, headline, result
 from voicebridge_bench.soak.verdict import Judgement, Outcome, Verdict
@@ -20,7 +20,7 @@ _PAINT = {Outcome.FAIL: "red", Outcome.INCONCLUSIVE: "yellow", Outcome.PASS: "gr
 
 def summary(record: Record, judgement: Judgement) -> str:
     """Return the summary; coloured, where click shows colours."""
-    case = Case(record, profile_named(record.header.profile))
+    case = Case(record, profile_of(record.header))
     known = facts(case)
     word = result(judgement)
     lines = [

@@ -49,7 +49,11 @@ def _plain(verdict: Verdict) -> bool:
 def _row(verdict: Verdict) -> str:
     label = click.style(f"{_LABELS[verdict.outcome]:14}", fg=_PAINT[verdict.outcome])
     bound = "" if verdict.bound is None else f"bound {told(verdict.bound, verdict.unit)}"
-    return f"{label}{verdict.title:38}{told(verdict.figure, verdict.unit):>14}   {bound}".rstrip()
+    least = verdict.facts.get("smallest_told")
+    if least is not None and verdict.outcome is not Outcome.FAIL:
+        # What a pass, or no verdict, is worth; of a failure the sentence below says it.
+        bound += f", tells {told(least, verdict.unit)}"
+    return f"{label}{verdict.title:38}{told(verdict.figure, verdict.unit):>12}  {bound}".rstrip()
 
 
 def _wrapped(sentence: str) -> list[str]:

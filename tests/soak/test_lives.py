@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from voicebridge.domain.errors import ExitCode
+from voicebridge_bench.soak.daemon import ERRORS_TOLD, LATER_ERRORS_SECONDS, Errors
 from voicebridge_bench.soak.faults import NO_DECODE_SECONDS, Hanging, Killing
 from voicebridge_bench.soak.feed import Feed
 from voicebridge_bench.soak.home import Home, Way, make_home
@@ -37,10 +38,10 @@ class Script(Way):
 class Stage:
     """The lives of a process that leaves with the status that it is told."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, code: str = LEAVES_WHEN_TOLD) -> None:
         self.happened: list[Happened] = []
         self.lives = Lives(
-            Script(home, {}, True, {}), Feed(Programme(Load(), [], 1), "whisper", 1, self.heed), self.heed
+            Script(home, {}, True, {}, code), Feed(Programme(Load(), [], 1), "whisper", 1, self.heed), self.heed
         )
         self.orders = Orders(home.folder / "orders")
 
@@ -143,3 +144,39 @@ def test_a_decode_that_hangs_is_waited_for(stage: Stage) -> None:
     assert not hanging.over()
     stage.leave(ExitCode.STUCK)
     assert hanging.over()
+
+
+def test_one_that_was_ended_before_it_heard_anything_has_not_crashed(tmp_path: Path) -> None:
+    home = make_home(tmp_path)
+    stage = Stage(home, "import sys; sys.stdin.read(); sys.exit(66)")
+    stage.look_until(lambda: stage.lives.child is not None)
+    stage.lives.finish()
+    assert stage.kinds[-1] == "stopped"
+    home.leave()
+
+
+def test_one_that_left_by_itself_just_before_it_was_to_end_has_crashed(tmp_path: Path) -> None:
+    home = make_home(tmp_path)
+    stage = Stage(home, "import sys; sys.exit(66)")
+    stage.look_until(lambda: stage.lives.child is not None)
+    child = stage.lives.child
+    assert child is not None
+    assert child.wait(WAIT_SECONDS)
+    stage.lives.finish()
+    assert stage.kinds[-1] == "crashed"
+    home.leave()
+
+
+def test_a_flood_of_errors_does_not_hide_what_comes_after_it() -> None:
+    told: list[tuple[float, str]] = []
+    errors = Errors(lambda at, said: told.append((at, said)))
+    for number in range(ERRORS_TOLD + 1000):
+        errors.take("flood", number / 1000)
+    errors.take("later", 100.0)
+    assert len(told) == ERRORS_TOLD + 1
+    assert told[-1] == (100.0, "later (and 1000 others since the line before)")
+    errors.take("the last", 100.0 + LATER_ERRORS_SECONDS / 2)
+    errors.end()
+    errors.end()
+    assert told[-1] == (100.0 + LATER_ERRORS_SECONDS / 2, "the last")
+    assert len(told) == ERRORS_TOLD + 2

@@ -178,6 +178,20 @@ def test_asked_to_stop_it_ends_in_order_and_is_resumed_for_the_rest_of_its_time(
     assert texts[0] != texts[1][: len(texts[0])]
 
 
+def test_what_is_ended_at_once_has_written_down_what_was_stored(tmp_path: Path) -> None:
+    def show(progress: Progress) -> None:
+        if progress.utterances >= 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        begin(ASKED, tmp_path, threading.Event(), show)
+    record = read_record(tmp_path)
+    assert record.end is not None
+    assert record.end.reason == "failed"
+    assert kinds(record)[-1] == "integrity"
+    assert {told.utterance for told in record.announced} <= {heard.utterance for heard in record.heard if heard.text}
+
+
 def test_a_harness_that_dies_leaves_a_record_and_no_daemon(tmp_path: Path) -> None:
     folder = tmp_path / "soak"
     words = [sys.executable, "-c", "from voicebridge_bench.cli import main; main()", "soak", "--profile", "busy"]

@@ -106,13 +106,16 @@ class Lives:
             return
         child.send(signal.SIGCONT)
         line = self._feed.cut()
+        left_before = child.exit_status is not None
         how = _ended_in_order(child)
         status = child.exit_status
         if line is not None and status == ExitCode.OK and how == BY_ITSELF:
             self._feed.all_kept(line)
         self._tell_fed(line)
         self._bury(child)
-        orderly = status == ExitCode.OK or self._why_expected(status)
+        # One that was ended before it heard anything says that it was given nothing.
+        given_nothing = not (self._hears or left_before) and status is not None and status > 0
+        orderly = status == ExitCode.OK or given_nothing or self._why_expected(status)
         kind = "hang" if how == KILLED else "stopped" if orderly else "crashed"
         self._happened(time.monotonic(), kind, f"it ended {how}, {_told(status)}")
 

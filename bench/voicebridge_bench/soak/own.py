@@ -107,8 +107,9 @@ class OwnDaemon:
 
     @property
     def heap_bytes(self) -> int | None:
-        """Python's heap at the newest checkpoint."""
-        return self._checkpoints.heap_bytes
+        """Python's heap at the newest checkpoint; None until the present life has written one."""
+        child = self.lives.child
+        return None if child is None or child.session is None else self._checkpoints.heap_of(child.session)
 
     @property
     def log_bytes(self) -> int:
@@ -158,10 +159,19 @@ class OwnDaemon:
         self._injector.stop()
         self.lives.finish()
         self.feed.stop()
+        self._take_checkpoints()
+        self._harvest("error")
+
+    def salvage(self) -> None:
+        """Write down what its database holds although it was not ended in order."""
+        self._take_checkpoints()
+        # A daemon that was killed in its start has no database yet, or none that is whole: nobody's fault.
+        self._harvest("unread")
+
+    def _take_checkpoints(self) -> None:
         while new := self.new_checkpoints():
             for checkpoint in new:
                 self._tell(checkpoint)
-        self._harvest()
 
     def leave(self) -> None:
         """Let go of everything, whatever has happened."""
@@ -176,13 +186,16 @@ class OwnDaemon:
             self._announced.setdefault(entry.utterance, entry.at)
         self._tell(entry)
 
-    def _harvest(self) -> None:
+    def _harvest(self, kind: str) -> None:
+        """Write down what is in the database; ``kind`` is what it is called when it cannot be read."""
         wall_of_zero = time.time() - time.monotonic()
         life = self.lives.life
+        if not self.home.database.exists() and not self._announced:
+            return  # it was ended before it had stored anything
         try:
             ending = Ending(self.home.database, self.lives.sessions, wall_of_zero)
         except StoreError as error:
-            self._tell(Happened(time.monotonic(), "error", life, f"the database cannot be read: {error}"))
+            self._tell(Happened(time.monotonic(), kind, life, f"the database cannot be read: {error}"))
             return
         for heard in ending.heard(self._announced):
             self._tell(heard)

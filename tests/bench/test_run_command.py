@@ -3,12 +3,14 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import jsonschema
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 
@@ -166,6 +168,21 @@ def test_sigterm_leaves_no_scratch_and_tells_what_was_measured(tmp_path: Path) -
     assert "INCOMPLETE" in told
     assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
     assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["interrupted"] is True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_daemon_that_a_run_has_started_goes_with_it(tmp_path: Path, number: signal.Signals) -> None:
+    call = [*CALL, "run", "--suite", "start", "--iterations", "1"]
+    with subprocess.Popen(call, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        begun, deadline = psutil.Process(child.pid), time.monotonic() + 60
+        daemons: list[psutil.Process] = []
+        while not daemons and time.monotonic() < deadline:
+            daemons = [each for each in begun.children() if "--realtime" in each.cmdline()]
+        child.send_signal(number)
+    assert len(daemons) == 1
+    _, alive = psutil.wait_procs(daemons, 30)
+    assert alive == []
 
 
 def test_a_scratch_directory_that_cannot_be_made_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """The daemon that a soak starts, feeds and troubles by itself."""
 
+import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -176,9 +177,12 @@ class OwnDaemon:
     def leave(self) -> None:
         """Let go of everything, whatever has happened."""
         self.feed.stop()
-        if self.lives.child is not None:
-            end_leftover(self.home)
-            self.lives.child.bury()
+        child = self.lives.child
+        if child is not None:
+            child.send(signal.SIGKILL)
+            child.wait(LEFTOVER_SECONDS)
+            end_leftover(self.home)  # and what it had started
+            child.bury()
         self.home.leave()
 
     def _heed(self, entry: Entry) -> None:

@@ -23,6 +23,7 @@ class Daemon:
     recorder: Recorder
     state: Path
     breaks: str = ""
+    fault: BaseException = field(default_factory=KeyboardInterrupt)
     calls: list[str] = field(default_factory=list)
     pid: int | None = None
     heap_bytes: int | None = None
@@ -56,7 +57,7 @@ class Daemon:
         self.calls.append(what)
         self.recorder.write(Happened(0.0, what, 1))
         if what == self.breaks:
-            raise KeyboardInterrupt
+            raise self.fault
 
 
 def soaked(folder: Path, breaks: str) -> tuple[Daemon, Record]:
@@ -86,7 +87,21 @@ def test_whatever_breaks_it_what_was_stored_is_written_down(tmp_path: Path, brea
     daemon, record = soaked(tmp_path, breaks)
     assert daemon.calls[-3:] == [breaks, "leave", "salvage"]
     assert record.end is not None
-    assert (record.end.reason, record.end.detail) == ("failed", "KeyboardInterrupt: ")
+    assert (record.end.reason, record.end.detail) == ("interrupted", "asked to end at once")
+
+
+def test_a_fault_of_the_harness_is_told_as_one(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    recorder.write(_header(ASKED, attached=False))
+    daemon = Daemon(recorder, tmp_path, "look", RuntimeError("a bug"))
+    conductor = Conductor(recorder, ASKED, threading.Event(), lambda _progress: None)
+    with pytest.raises(RuntimeError):
+        _soak(conductor, daemon)
+    recorder.close()
+    assert daemon.calls[-1] == "salvage"
+    end = read_record(tmp_path).end
+    assert end is not None
+    assert (end.reason, end.detail) == ("failed", "RuntimeError: a bug")
 
 
 def test_how_it_ended_is_written_also_when_nothing_can_be_salvaged(tmp_path: Path) -> None:

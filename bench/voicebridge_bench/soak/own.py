@@ -25,6 +25,9 @@ from voicebridge_bench.soak.trouble import schedule
 
 HOME_NAME = "daemon"
 LEFTOVER_SECONDS = 10.0
+UNREAD = "unread"
+"""Has happened when a soak was broken off and the database does not tell all of it."""
+SETTLED = ("done", "rejected", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,7 @@ class OwnDaemon:
         """Write down what its database holds although it was not ended in order."""
         self._take_checkpoints()
         # A daemon that was killed in its start has no database yet, or none that is whole: nobody's fault.
-        self._harvest("unread")
+        self._harvest(UNREAD)
 
     def _take_checkpoints(self) -> None:
         while new := self.new_checkpoints():
@@ -201,10 +204,16 @@ class OwnDaemon:
         except StoreError as error:
             self._tell(Happened(time.monotonic(), kind, life, f"the database cannot be read: {error}"))
             return
+        unsettled = 0
         for heard in ending.heard(self._announced):
+            unsettled += heard.status not in SETTLED
             self._tell(heard)
         for lost in ending.lost():
             self._tell(lost)
+        if unsettled and kind == UNREAD:
+            # What a daemon that was killed had still to decode says nothing of it: no judge may take this for the end.
+            self._tell(Happened(time.monotonic(), kind, life, f"ended at once, with {unsettled} still to be decoded"))
+            return
         self._tell(Happened(time.monotonic(), "integrity", life, ending.integrity))
 
 

@@ -304,7 +304,10 @@ def _soak(conductor: Conductor, subject: Subject) -> None:
         subject.finish()
         finished = True
     except BaseException as error:
-        end = End(time.monotonic(), FAILED, f"{type(error).__name__}: {error}")
+        # Asked twice to end, it is over at once; anything else is a fault of the harness.
+        asked = isinstance(error, KeyboardInterrupt)
+        detail = "asked to end at once" if asked else f"{type(error).__name__}: {error}"
+        end = End(time.monotonic(), INTERRUPTED if asked else FAILED, detail)
         raise
     finally:
         try:

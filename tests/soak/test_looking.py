@@ -130,6 +130,8 @@ def test_a_process_is_seen_from_outside(tmp_path: Path) -> None:
     assert (found.database_bytes, found.wal_bytes) == (4096, 0)
     assert found.uss_bytes is not None
     assert 0 < found.uss_bytes <= found.rss_bytes
+    assert found.own_bytes is not None
+    assert 0 < found.own_bytes <= found.uss_bytes
     assert min(found.threads, found.open_files, found.disk_free_bytes) > 0
 
 

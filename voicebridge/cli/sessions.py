@@ -64,12 +64,14 @@ def hear_session(
     and BrokenPipeError or VoicebridgeError is raised. ``notices`` are what loading the settings had to say.
     """
     from voicebridge.daemon import last_words
+    from voicebridge.daemon.allocator import use_one_arena
     from voicebridge.daemon.control_signals import has_controlling_terminal
     from voicebridge.daemon.logs import configure_logging
     from voicebridge.daemon.session import Around, hear
     from voicebridge.daemon.signals import StopSignals
 
     began = time.monotonic()
+    use_one_arena()
     last_words.on_fatal_signals()
     log = configure_logging(orders.settings.log)
     asked_for = orders.settings.log.format != "auto"

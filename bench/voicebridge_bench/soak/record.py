@@ -53,6 +53,9 @@ class Sample:
     wal_bytes: int
     log_bytes: int
     disk_free_bytes: int
+    own_bytes: int | None = None
+    """Memory that it has written to and nobody shares. USS counts besides what it only reads of libraries, and that
+    becomes shared, and unshared again, as other processes of the same programs come and go."""
 
 
 @dataclass(frozen=True, slots=True)

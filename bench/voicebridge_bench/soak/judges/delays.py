@@ -13,7 +13,7 @@ import numpy as np
 
 from voicebridge_bench.soak.growth import Life, Limit
 from voicebridge_bench.soak.judges.case import Case, inconclusive, not_judged, outcome_of, plural
-from voicebridge_bench.soak.judges.growing import verdict_of
+from voicebridge_bench.soak.judges.growing import Named, verdict_of
 from voicebridge_bench.soak.judges.words import matched, once
 from voicebridge_bench.soak.profiles import SECONDS_PER_HOUR
 from voicebridge_bench.soak.record import Heard
@@ -104,7 +104,7 @@ def _drift(case: Case, delays: Sequence[Delay]) -> Verdict:
         if (own := (at >= begin) & (at <= end)).any()
     ]
     limit = Limit(case.profile.bounds.delay_drift_seconds_per_hour, QUANTUM_SECONDS, SETTLING_SECONDS)
-    return verdict_of("delay_drift", DRIFT, "s/h", limit, lives)
+    return verdict_of(Named("delay_drift", DRIFT, "s/h"), limit, lives)
 
 
 def _high(case: Case, delays: Sequence[Delay], *, outside: bool) -> Verdict:

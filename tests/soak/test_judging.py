@@ -453,6 +453,15 @@ def test_a_service_has_an_interval_of_its_own() -> None:
     assert verdicts(record)["checkpoints"].outcome is Outcome.PASS
 
 
+def test_the_first_checkpoint_of_a_service_says_nothing_of_its_interval() -> None:
+    record = records.healthy(0.02)
+    record.header = dataclasses.replace(record.header, attached=True)
+    first = record.checkpoints[0]
+    record.checkpoints = [Checkpoint(first.at, {**first.content, "interval_seconds": 5.0, "uptime_seconds": 5.0})]
+    found = verdicts(record)["checkpoints"]
+    assert found.outcome is Outcome.INCONCLUSIVE
+
+
 def test_what_was_fed_says_how_much_audio_there_was() -> None:
     record = records.healthy(1.0)
     record.header = dataclasses.replace(record.header, speed=20.0, asked_seconds=20 * HOUR)

@@ -1,7 +1,7 @@
 """What every judge looks at: a record, the profile it was made with, and what follows from both."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
@@ -130,8 +130,9 @@ class Case:
         """How often a checkpoint is due; a running service has an interval of its own."""
         if not self.record.header.attached:
             return self.record.header.checkpoint_seconds
-        told = [checkpoint.content.get("interval_seconds") for checkpoint in self.record.checkpoints]
-        known = [float(seconds) for seconds in told if isinstance(seconds, int | float)]
+        told = [checkpoint.content for checkpoint in self.record.checkpoints]
+        # The first of a session comes seconds after its start, and tells of those seconds.
+        known = [float(each["interval_seconds"]) for each in told if _is_regular(each)]
         return median(known) if known else DEFAULT_CHECKPOINT_SECONDS
 
     @property
@@ -202,6 +203,12 @@ class Case:
             for moment in self.record.happened
             if moment.kind in kinds and not covers(excused, moment.at) and not also(moment)
         ]
+
+
+def _is_regular(content: Mapping[str, Any]) -> bool:
+    interval, uptime = content.get("interval_seconds"), content.get("uptime_seconds")
+    known = isinstance(interval, int | float) and isinstance(uptime, int | float)
+    return known and uptime > 1.5 * interval
 
 
 def frames_received(content: Any) -> int:

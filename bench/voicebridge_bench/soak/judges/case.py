@@ -207,8 +207,9 @@ class Case:
 
 def _is_regular(content: Mapping[str, Any]) -> bool:
     interval, uptime = content.get("interval_seconds"), content.get("uptime_seconds")
-    known = isinstance(interval, int | float) and isinstance(uptime, int | float)
-    return known and uptime > 1.5 * interval
+    if not isinstance(interval, int | float) or not isinstance(uptime, int | float):
+        return False
+    return uptime > 1.5 * interval
 
 
 def frames_received(content: Any) -> int:

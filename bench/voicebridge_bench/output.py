@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -31,10 +31,15 @@ def write(file: Path, text: str) -> None:
         return
     partial = file.with_name(f".{file.name}.partial")
     try:
+        if file.exists() and not file.is_file():
+            # A device or a pipe is written to, and never replaced.
+            file.write_text(text + "\n", encoding="utf-8")
+            return
         partial.write_text(text + "\n", encoding="utf-8")
         partial.replace(file)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise VoicebridgeError(f"{file} cannot be written: {error.strerror}.", exit_code=ExitCode.STORE) from error
 
 

@@ -146,7 +146,12 @@ def test_the_schema_is_that_of_the_results() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["--snr", "loud"], "loud"), (["--snr", "99"], "99"), (["--json", "nowhere/x.json"], "cannot be written")],
+    [
+        (["--snr", "loud"], "loud"),
+        (["--snr", "99"], "99"),
+        (["--json", "nowhere/x.json"], "cannot be written"),
+        (["--false-alarms", "10"], "needs a detector"),
+    ],
 )
 def test_wrong_usage_is_told_before_anything_is_measured(arguments: list[str], said: str) -> None:
     result = CliRunner().invoke(command, arguments)

@@ -111,6 +111,11 @@ def test_a_time_of_nothing_has_no_ratio(tmp_path: Path) -> None:
     assert "none: it is nothing" in compare(a, a).left_out[0]
 
 
+def test_what_chance_marks_between_equals_is_told_also_where_it_is_little(tmp_path: Path) -> None:
+    run = _run(tmp_path)
+    assert "about 0.02 would be marked by chance" in compare(run, run).conclusion
+
+
 def test_runs_with_nothing_in_common_are_refused(tmp_path: Path) -> None:
     a, b = (run_of([suite_of({name: 1.0})], tmp_path / name) for name in ("x", "y"))
     with pytest.raises(VoicebridgeError, match="no figure in common"):

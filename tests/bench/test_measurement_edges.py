@@ -1,5 +1,6 @@
 """Where measurements meet the machine: no sound server, no room on the disk, an early end."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -82,6 +83,16 @@ def test_a_result_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
     with pytest.raises(VoicebridgeError, match="cannot be written"):
         output.write(tmp_path / "none" / "result.json", "{}")
+
+
+def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    output.write(pipe, "result")
+    assert os.read(reading, 100) == b"result\n"
+    os.close(reading)
+    assert pipe.is_fifo()
 
 
 def test_where_nothing_can_be_written_is_told_at_once(tmp_path: Path) -> None:

@@ -126,6 +126,13 @@ def test_a_large_corpus_is_told_by_file_only_when_asked() -> None:
     assert short[-1].startswith("Ended early")
 
 
+def test_a_rate_without_any_error_has_an_upper_bound() -> None:
+    faultless = Rate(files=3, words=9, errors=0, rate=0.0, low=0.0, high=0.283)
+    way = _way(3, None).model_copy(update={"rates": {"all": faultless}})
+    told = "\n".join(rates_show.lines(_accuracy([way]), with_files=False))
+    assert "word error rate   0.0%  (no error: at most 28.3%, 95 %)" in told
+
+
 def test_a_single_file_has_no_interval() -> None:
     told = "\n".join(rates_show.lines(_accuracy([_way(1, None)]), with_files=True))
     assert "interval 4" not in told

@@ -3,11 +3,14 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jsonschema
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 
@@ -93,6 +96,7 @@ def test_too_few_iterations_to_judge_are_an_exit_status_of_their_own(tmp_path: P
         (["--iterations", "0"], "0"),
         (["--iterations", "many"], "many"),
         (["--class", "vax"], "vax"),
+        (["--html", "-"], "--json alone"),
         (["--json", "/none/such/out.json"], "cannot be written"),
     ],
 )
@@ -134,6 +138,51 @@ def test_without_espeak_the_first_text_is_left_out_and_the_run_incomplete(tmp_pa
     assert "espeak-ng" in suite["left_out"]["first text"]
     assert [figure["name"] for figure in suite["figures"]] == ["start.first_sample", "start.ready"]
     assert written["outcome"] == "incomplete"
+
+
+def test_a_file_that_cannot_be_written_costs_no_result(tmp_path: Path) -> None:
+    call = [*CALL, "run", "--suite", "config", "--iterations", "2", "--scratch", str(tmp_path), "--json", "/dev/full"]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 74
+    assert "config.defaults" in done.stdout
+    assert "/dev/full cannot be written" in done.stderr
+
+
+def test_the_result_can_be_printed_as_json(tmp_path: Path) -> None:
+    call = [*CALL, "run", "--suite", "config", "--iterations", "2", "--json", "-"]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["suites"][0]["name"] == "config"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sigterm_leaves_no_scratch_and_tells_what_was_measured(tmp_path: Path) -> None:
+    call = [*CALL, "run", "--suite", "config", "--iterations", "20000", "--json", "out.json"]
+    with subprocess.Popen(call, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as child:
+        deadline = time.monotonic() + 60
+        # The first suite's directory is made when its preparation begins.
+        while not list(tmp_path.glob(".voicebridge-bench-*/0-config")) and time.monotonic() < deadline:
+            os.sched_yield()
+        child.terminate()
+        told, _ = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert "INCOMPLETE" in told
+    assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
+    assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["interrupted"] is True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_daemon_that_a_run_has_started_goes_with_it(tmp_path: Path, number: signal.Signals) -> None:
+    call = [*CALL, "run", "--suite", "start", "--iterations", "1"]
+    with subprocess.Popen(call, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        begun, deadline = psutil.Process(child.pid), time.monotonic() + 60
+        daemons: list[psutil.Process] = []
+        while not daemons and time.monotonic() < deadline:
+            daemons = [each for each in begun.children() if "--realtime" in each.cmdline()]
+        child.send_signal(number)
+    assert len(daemons) == 1
+    _, alive = psutil.wait_procs(daemons, 30)
+    assert alive == []
 
 
 def test_a_scratch_directory_that_cannot_be_made_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """Runs of made-up figures: what they come to, and how they are written down."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,17 +18,21 @@ from voicebridge_bench.components.show import run_lines
 from voicebridge_bench.components.targets import FigureTargets, Targets
 
 
-def _failing(at: str) -> Suite:
-    """Return a suite that cannot be opened, or whose figure breaks."""
+def _failing(at: str, error: BaseException | None = None) -> Suite:
+    """Return a suite that cannot be opened, or whose figure breaks, or that cannot be taken down."""
 
     def take() -> float:
-        raise VoicebridgeError("It fell over.")
+        if at == "close":
+            return 1.0
+        raise error or VoicebridgeError("It fell over.")
 
     @contextmanager
     def opened(_context: Context) -> Iterator[Ready]:
         if at == "open":
             raise VoicebridgeError("There is no espeak-ng.")
         yield Ready([Figure("sick", "Sick", "ms", take)])
+        if at == "close":
+            raise error or VoicebridgeError("It cannot be taken down.")
 
     return Suite("sick", "Sick", ("sick",), opened)
 
@@ -63,6 +68,31 @@ def test_a_suite_that_breaks_on_its_way_fails_the_run(tmp_path: Path) -> None:
     assert run.suites[0].state == "broken"
     assert run.suites[0].figures == []
     assert run.figures["quick"].verdict is Verdict.MET
+
+
+@pytest.mark.parametrize("at", ["take", "close"])
+@pytest.mark.parametrize(
+    "error", [sqlite3.OperationalError("database is locked"), OSError("no space"), RuntimeError("a decode failed")]
+)
+def test_a_suite_that_breaks_in_a_library_loses_no_other_suite(tmp_path: Path, error: Exception, at: str) -> None:
+    run = run_of([_failing(at, error), suite_of({"quick": 1.0})], tmp_path, targets_of({"quick": 2.0}))
+    assert run.suites[0].state == "broken"
+    assert run.suites[0].reason == f"{type(error).__name__}: {error}"
+    assert run.figures["quick"].verdict is Verdict.MET
+
+
+def test_an_early_end_keeps_what_was_measured_until_then(tmp_path: Path) -> None:
+    suites = [suite_of({"quick": 1.0}), _failing("take", KeyboardInterrupt()), suite_of({"late": 1.0}, name="late")]
+    run = run_of(suites, tmp_path, targets_of({"quick": 2.0}))
+    assert run.interrupted
+    assert run.outcome is Outcome.INCOMPLETE
+    assert "it was ended early" in run.because
+    assert len(run.figures["quick"].rounds) == 1
+    assert [suite.left_out for suite in run.suites[1:]] == [
+        {"sick": "the run was ended before its first round"},
+        {"late": "the run was ended before its first round"},
+    ]
+    jsonschema.validate(json.loads(run.model_dump_json()), schema())
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,12 @@ from voicebridge_bench.components.store import RARE_EVERY, RARE_WORD, build_hist
 from voicebridge_bench.components.texts import Texts, ended, outcome, transcript
 from voicebridge_bench.models import WHISPER_COMMANDS
 
+PLACE = Path("/where/it/was/made")
 
-def _run(name: str, tmp_path: Path, models: Path | None = None) -> Run:
+
+def _run(name: str, tmp_path: Path, models: Path | None = None, place: Path | None = None) -> Run:
     wish = Wish([figures.suite(name)], 3, targets.load(), X86)
-    context = figures.Context(tmp_path, Stopwatch(), models or tmp_path / "models", 500)
+    context = figures.Context(tmp_path, Stopwatch(), models or tmp_path / "models", 500, place)
     return run(wish, context, look(gpus=0), lambda _what, _share: None)
 
 
@@ -132,10 +134,12 @@ def test_commits_in_memory_are_not_held_against_targets() -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        found = _run("store", Path(folder))
+        found = _run("store", Path(folder), place=PLACE)
     [suite] = found.suites
     assert suite.facts["filesystem"] == "tmpfs"
     assert "--scratch" in suite.warnings[0]
+    # What is named is there when somebody reads it.
+    assert suite.warnings[0].startswith(f"{PLACE} is in memory")
     assert {figure.verdict for figure in suite.figures} == {"not judged"}
     assert found.outcome == "incomplete"
 

@@ -124,6 +124,33 @@ def test_recommended_is_the_quickest_within_what_is_allowed() -> None:
     assert choose([Score(0)], 1) is None
 
 
+def _one_late(number: int, delay_ms: float, late_ms: float, files: int) -> Score:
+    """Return a score in which a tenth of the files is late, one at least."""
+    score = _score(number, 1, delay_ms, files)
+    for file in range(max(1, files // 10)):
+        score.files[file] = Tried(1, 10, late_ms, 100.0)
+    return score
+
+
+@pytest.mark.parametrize(("files", "number"), [(19, 0), (20, 1)])
+def test_one_late_file_of_few_does_not_decide(files: int, number: int) -> None:
+    quick, steady = _one_late(0, 500, 5000, files), _one_late(1, 700, 700, files)
+    chosen = choose([quick, steady], 1)
+    assert chosen is not None
+    assert chosen[0].number == number
+
+
+def test_a_p95_of_few_files_is_not_told() -> None:
+    result = _result(_trials())
+    assert {one.delay_p95_ms for one in result.candidates} == {None}
+    assert "its delay 0.50 s at the median; p95 needs 20 files." in result.reasons[0]
+    trials = _trials()
+    trials.scores[1] = _score(1, 1, 500, files=20)
+    result = _result(trials)
+    assert result.candidates[1].delay_p95_ms == 500
+    assert "0.50 s at the median and 0.50 s at p95." in result.reasons[0]
+
+
 def test_of_those_about_as_quick_the_least_disliked_is_recommended() -> None:
     best, alike, slow = _score(0, 1, 500), _score(1, 1, 510), _score(2, 1, 600)
     chosen = choose([best, alike, slow], 1, dislike=lambda score: -score.number)

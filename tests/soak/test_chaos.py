@@ -27,14 +27,15 @@ from voicebridge_bench.soak.trouble import (
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")]
-ASKED = Asked(profile_named("chaos"), 130.0, seed=4)
+ASKED = Asked(profile_named("chaos"), 136.0, seed=4)
 PLANNED = (
     Planned(CLOCK_STEP, 8.0, 5.0, 5.0),
     Planned(STOP, 20.0, 4.0, 5.0),
-    Planned(DISK_FULL, 32.0, 6.0, 5.0),
-    Planned(SOURCE_LOSS, 46.0, 6.0, 5.0),
-    Planned(KILL, 64.0, 0.0, 5.0),
-    Planned(ENGINE_HANG, 75.0, 60.0, 5.0),
+    # Longer than this profile is ever quiet, so that somebody speaks meanwhile.
+    Planned(DISK_FULL, 32.0, 12.0, 5.0),
+    Planned(SOURCE_LOSS, 52.0, 6.0, 5.0),
+    Planned(KILL, 70.0, 0.0, 5.0),
+    Planned(ENGINE_HANG, 81.0, 60.0, 5.0),
 )
 
 
@@ -55,7 +56,7 @@ def test_every_fault_was_made_and_the_daemon_heard_again(record: Record) -> None
     assert [fault.kind for fault in record.faults] == [planned.kind for planned in PLANNED]
     for fault in record.faults:
         assert fault.recovered is not None
-        assert fault.recovered - fault.ended <= fault.allowance_seconds
+        assert fault.began <= fault.ended < fault.recovered
 
 
 def test_the_judge_finds_nothing_wrong(record: Record) -> None:
@@ -73,11 +74,7 @@ def test_a_kill_and_a_hang_cost_a_life_each_and_the_rest_none(record: Record) ->
 def test_the_disk_and_the_clock_were_really_troubled(record: Record) -> None:
     steps = [checkpoint.content["clock_steps"]["count"] for checkpoint in record.checkpoints]
     assert max(steps) == 2
-    disk = next(fault for fault in record.faults if fault.kind == DISK_FULL)
-    # Speech does not always fall into those seconds; where it did, the store has said so.
-    spoken = any(piece.began < disk.ended and piece.ended > disk.began for piece in record.played)
-    retried = max(checkpoint.content["errors"]["store_retried"] for checkpoint in record.checkpoints)
-    assert retried > 0 or not spoken
+    assert max(checkpoint.content["errors"]["store_retried"] for checkpoint in record.checkpoints) > 0
 
 
 def test_while_the_source_was_away_it_said_so(record: Record) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from voicebridge_bench.soak.faults import GIVE_UP_SECONDS, NO_DECODE_SECONDS, Filling, Injector, Stepping
+from voicebridge_bench.soak.faults import GIVE_UP_SECONDS, Filling, Injector, Stepping
 from voicebridge_bench.soak.inside.orders import Orders
 from voicebridge_bench.soak.record import Fault
 from voicebridge_bench.soak.trouble import Planned
@@ -96,10 +96,20 @@ def test_it_is_taken_away_after_its_time(stage: Stage) -> None:
 
 
 def test_one_that_is_over_by_itself_ends_at_once(stage: Stage) -> None:
-    stage.blow.done = True
     stage.at(20)
+    stage.blow.done = True
     stage.at(20.1)
     assert stage.blow.calls == ["begin", "end"]
+
+
+def test_one_that_is_a_moment_ends_when_it_begins_and_recovery_counts_from_there(stage: Stage) -> None:
+    stage.blow.done = True
+    stage.at(20)
+    assert stage.blow.calls == ["begin", "end"]
+    stage.daemon.life, stage.daemon.answer = 2, (2, 0.02)
+    stage.at(20.7)
+    [fault] = stage.faults
+    assert (fault.began, fault.ended, fault.recovered) == (1020.0, 1020.0, 1020.7)
 
 
 def test_recovered_means_more_frames_than_at_its_end(stage: Stage) -> None:
@@ -183,4 +193,3 @@ def test_a_full_disk_and_a_wrong_clock_are_ordered_and_taken_back(tmp_path: Path
         assert not body.over()
         body.end()
     assert (orders.clock_seconds, orders.disk_full) == (0, 0)
-    assert NO_DECODE_SECONDS > 0

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.units import SAMPLE_BYTES, SAMPLE_RATE
 from voicebridge_bench.playlist import Piece
-from voicebridge_bench.soak.feed import Feed
+from voicebridge_bench.soak.feed import BLOCK_SECONDS, Feed
 from voicebridge_bench.soak.playing import Programme
 from voicebridge_bench.soak.profiles import Load
 from voicebridge_bench.soak.record import Played
@@ -56,9 +56,9 @@ class Reader:
 class Stage:
     """A feed and what it has told."""
 
-    def __init__(self, speed: float = FAST) -> None:
+    def __init__(self, speed: float = FAST, pieces: Sequence[Piece] = PIECES) -> None:
         self.played: list[Played] = []
-        self.feed = Feed(Programme(LOAD, PIECES, 1), "whisper", speed, self.played.append)
+        self.feed = Feed(Programme(LOAD, pieces, 1), "whisper", speed, self.played.append)
         self.feed.start()
 
     def wait(self, good: Callable[[], bool]) -> None:
@@ -154,6 +154,26 @@ def test_a_feed_that_stands_writes_nothing_and_goes_on_with_whole_samples_and_qu
     stage.feed.cut()
     rest = reader.end()[before : before + 7 * SAMPLE_RATE]
     assert abs(rest.astype(int)).max() <= 2
+
+
+def test_a_piece_that_is_under_way_when_the_feed_stands_is_not_finished() -> None:
+    stage = Stage(1.0, [Piece("5000", np.full(6 * SAMPLE_RATE, 5000, np.int16))])
+    reader = Reader()
+    stage.feed.begin(reader.write_end, 1)
+    stage.wait(lambda: len(reader.samples) > 0 and reader.samples[-1] > 4000)
+    stage.feed.stand()
+    before = stage.feed.fed
+    threading.Event().wait(0.5)
+    block = round(BLOCK_SECONDS * SAMPLE_RATE)
+    assert stage.feed.fed - before <= block
+    assert len(reader.samples) <= before + block
+    stage.feed.go_on()
+    stage.wait(lambda: stage.feed.fed > before + SAMPLE_RATE)
+    stage.feed.cut()
+    stage.feed.stop()
+    rest = reader.end()[before + block :]
+    assert abs(rest.astype(int)).max() <= 2
+    assert stage.played == []
 
 
 def test_what_the_daemon_does_not_take_is_seen(stage: Stage) -> None:

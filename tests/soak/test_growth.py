@@ -137,6 +137,13 @@ def test_the_settling_of_a_young_process_is_no_leak() -> None:
     assert of(young, hours, Limit(50e3, 4096, settling=8e6)).told is Told.UNCERTAIN
 
 
+@pytest.mark.parametrize(("pace", "told"), [(1.0, Told.WITHIN), (20.0, Told.UNCERTAIN)])
+def test_a_process_settles_by_the_clock_however_fast_its_load_goes_by(pace: float, told: Told) -> None:
+    clock = np.arange(0, 8 / pace, 10 / 3600)
+    growth = grown([Life(clock * pace, -6e6 * np.exp(-clock * 6))], Limit(50e3, 4096, settling=12e6), pace)
+    assert growth.told is told
+
+
 def test_lives_of_a_process_are_judged_together_and_their_beginnings_left_out() -> None:
     hours = np.arange(0, 2, 60 / 3600)
     chance = np.random.default_rng(5)

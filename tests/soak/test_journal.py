@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from voicebridge.domain.errors import VoicebridgeError
+from voicebridge.domain.errors import ExitCode, VoicebridgeError
 from voicebridge_bench.soak.journal import (
     FILE_NAME,
     MAX_TEXT,
@@ -137,7 +137,7 @@ def test_what_is_not_known_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_the_file_has_a_bound_and_the_end_is_written_beyond_it(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path, max_bytes=2000)
+    recorder = Recorder(tmp_path, max_bytes=2000, reserve_bytes=0)
     recorder.write(HEADER)
     for number in range(100):
         recorder.write(sample(1000.0 + number))
@@ -147,6 +147,84 @@ def test_the_file_has_a_bound_and_the_end_is_written_beyond_it(tmp_path: Path) -
     assert recorder.path.stat().st_size < 2200
     assert recorder.left_out == 100 - len(record.samples)
     assert record.end is not None
+
+
+def heard(number: int) -> Heard:
+    return Heard(number, 1, 1, 0, 100, "done", "Yes.", 900.0, 1020.0)
+
+
+def test_what_the_database_holds_at_the_end_has_room_that_nothing_else_takes(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, max_bytes=8000, reserve_bytes=4000)
+    recorder.write(HEADER)
+    for number in range(100):
+        recorder.write(sample(1000.0 + number))
+    for number in range(10):
+        recorder.write(heard(number))
+    recorder.write(Happened(1100.0, "integrity", 1, "ok"))
+    recorder.close()
+    record = read_record(tmp_path)
+    assert len(record.heard) == 10
+    assert record.happened
+    assert recorder.left_out == 100 - len(record.samples) > 0
+
+
+def test_how_much_was_left_out_stands_in_the_last_line(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, max_bytes=4000, reserve_bytes=2000)
+    recorder.write(HEADER)
+    for number in range(100):
+        recorder.write(heard(number))
+    recorder.write(End(1100.0, "interrupted", "asked to end after 3 s"))
+    recorder.close()
+    end = read_record(tmp_path).end
+    assert end is not None
+    assert end.left_out == recorder.left_out > 0
+    assert end.detail == f"asked to end after 3 s; {end.left_out} entries found no place in the record"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"kind": "Announced", "at": "soon", "life": 1, "utterance": 5},
+        {"kind": "Announced", "at": 1.0, "life": 1.5, "utterance": 5},
+        {"kind": "Announced", "at": 1.0, "life": True, "utterance": 5},
+        {"kind": "Announced", "at": float("nan"), "life": 1, "utterance": 5},
+        {"kind": "Announced", "at": float("inf"), "life": 1, "utterance": 5},
+        {"kind": "Announced", "at": 1.0, "life": 10**400, "utterance": 5},
+        {"kind": "Checkpoint", "at": 1.0, "content": [1]},
+        {"kind": "Happened", "at": 1.0, "what": ["a"], "life": 1},
+        {"kind": ["a"], "at": 1.0},
+        {"kind": None},
+    ],
+)
+def test_a_line_that_was_damaged_is_passed_over(tmp_path: Path, damage: dict[str, object]) -> None:
+    path = write(tmp_path)
+    with path.open("a") as file:
+        file.write(json.dumps(damage) + "\n")
+    assert read_record(path) == read_record(write(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        ({"schema": "1"}, "does not begin with what was asked for"),
+        ({"began": "x"}, "does not begin with what was asked for"),
+        ({"began_wall": 1e300}, "does not begin with what was asked for"),
+        ({"began_wall": 1e18}, "at no moment of a calendar"),
+        ({"speed": 0.0}, "takes no time"),
+    ],
+)
+def test_a_first_line_that_was_damaged_is_told(tmp_path: Path, damage: dict[str, object], why: str) -> None:
+    path = write(tmp_path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | damage) + "\n")
+    with pytest.raises(VoicebridgeError, match=why):
+        read_record(path)
+
+
+@pytest.mark.parametrize("folder", ["/dev/null", "/proc/x", "/dev/null/below"])
+def test_a_folder_that_takes_no_record_is_told(folder: str) -> None:
+    with pytest.raises(VoicebridgeError, match="No record can be written") as told:
+        Recorder(Path(folder))
+    assert told.value.code == ExitCode.STORE
 
 
 def test_a_long_text_is_cut(tmp_path: Path) -> None:

@@ -47,6 +47,15 @@ def test_a_record_that_was_cut_off_has_not_passed(tmp_path: Path) -> None:
     assert judged(written(record, tmp_path)) == ExitCode.INTERRUPTED
 
 
+def test_the_bound_that_is_drawn_is_that_of_the_engine_that_was_soaked(tmp_path: Path) -> None:
+    record = records.healthy(0.05, settings={"engine.kind": "sphinx"})
+    judged(written(record, tmp_path))
+    report = json.loads((tmp_path / "report.json").read_text())
+    [bound] = [verdict["bound"] for verdict in report["verdicts"] if verdict["code"] == "delay"]
+    assert bound == 15.0
+    assert "bound of p95: 15" in (tmp_path / "report.html").read_text()
+
+
 def test_judging_twice_says_the_same(tmp_path: Path) -> None:
     record = records.grow(records.healthy(0.05), uss_bytes=100 * MB)
     record.end = End(BEGAN + 180, "interrupted", "asked to end")

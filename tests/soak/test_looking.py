@@ -1,5 +1,6 @@
 """What a soak sees of a daemon from outside, and what it puts inside: where there is little to see, too."""
 
+import json
 import os
 import subprocess
 import sys
@@ -47,7 +48,8 @@ def database(tmp_path: Path) -> Path:
         )
         db.conn.execute(
             """INSERT INTO checkpoints (session_id, at, state, uptime_seconds, backlog_seconds, record)
-               VALUES (3, 0, 'hearing', 1, 0, '{"monotonic_seconds": 105.0, "memory": {"heap_bytes": 77}}')"""
+               VALUES (3, 0, 'hearing', 1, 0, ?)""",
+            [json.dumps({"session_id": 3, "monotonic_seconds": 105.0, "memory": {"heap_bytes": 77}})],
         )
     return path
 
@@ -81,6 +83,13 @@ def test_the_database_is_checked(database: Path) -> None:
     assert Ending(database, {}, 0).integrity == "ok"
 
 
+def test_a_database_that_is_damaged_is_told(database: Path) -> None:
+    with open_database(database) as db:
+        db.conn.execute("DROP TABLE anchors")
+    with pytest.raises(StoreError, match="SQLite says of"):
+        Ending(database, {}, 0)
+
+
 def test_a_database_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         Ending(tmp_path / "none.db", {}, 0)
@@ -90,8 +99,14 @@ def test_checkpoints_are_read_once(database: Path) -> None:
     checkpoints = Checkpoints(database)
     [found] = checkpoints.new()
     assert found.at == 105.0
-    assert checkpoints.heap_bytes == 77
+    assert checkpoints.heap_of(3) == 77
     assert checkpoints.new() == []
+
+
+def test_the_heap_of_a_session_that_is_over_is_not_that_of_the_next(database: Path) -> None:
+    checkpoints = Checkpoints(database)
+    checkpoints.new()
+    assert checkpoints.heap_of(4) is None
 
 
 def test_checkpoints_that_the_record_has_are_left_out(database: Path) -> None:
@@ -115,6 +130,8 @@ def test_a_process_is_seen_from_outside(tmp_path: Path) -> None:
     assert (found.database_bytes, found.wal_bytes) == (4096, 0)
     assert found.uss_bytes is not None
     assert 0 < found.uss_bytes <= found.rss_bytes
+    assert found.own_bytes is not None
+    assert 0 < found.own_bytes <= found.uss_bytes
     assert min(found.threads, found.open_files, found.disk_free_bytes) > 0
 
 

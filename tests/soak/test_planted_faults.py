@@ -121,15 +121,49 @@ def counts_fall(record: Record) -> Record:
 
 def delay_creeps(record: Record) -> Record:
     """By 0.18 s in an hour: after 8 h it is still below the bound of p95."""
-    record.heard = [
-        dataclasses.replace(heard, delay_ms=(heard.delay_ms or 0) + 180 * ((heard.at or 0) - BEGAN) / HOUR)
-        for heard in record.heard
-    ]
-    return record
+    return told_later(record, lambda at: 0.18 * (at - BEGAN) / HOUR)
 
 
 def slow(record: Record) -> Record:
-    record.heard = [dataclasses.replace(heard, delay_ms=(heard.delay_ms or 0) + 3000) for heard in record.heard]
+    return told_later(record, lambda _: 3.0)
+
+
+def slower_than_it_says(record: Record) -> Record:
+    """Texts come a second later than the daemon's own delays say, and still within the bound."""
+    record.announced = [dataclasses.replace(told, at=told.at + 1.0) for told in record.announced]
+    return record
+
+
+def told_later(record: Record, seconds: Callable[[float], float]) -> Record:
+    """Texts come later, and the daemon says so."""
+    record.heard = [
+        dataclasses.replace(heard, delay_ms=(heard.delay_ms or 0) + 1000 * seconds(heard.at or BEGAN))
+        for heard in record.heard
+    ]
+    record.announced = [dataclasses.replace(told, at=told.at + seconds(told.at)) for told in record.announced]
+    return record
+
+
+def never_told(record: Record) -> Record:
+    """Of each tenth utterance the text never comes out, while the database has it."""
+    record.announced = [told for told in record.announced if told.utterance % 10]
+    return record
+
+
+def heard_in_part(record: Record) -> Record:
+    """Of one piece a quarter is heard."""
+    middle = len(record.heard) // 2
+    piece, heard = record.played[middle], record.heard[middle]
+    quarter = piece.start_sample + (piece.end_sample - piece.start_sample) // 4
+    record.heard[middle] = dataclasses.replace(heard, end_sample=quarter)
+    return record
+
+
+def never_decoded(record: Record) -> Record:
+    """Of one piece the database has the audio and never the text; it was not announced."""
+    middle = record.heard[len(record.heard) // 2]
+    record.heard[len(record.heard) // 2] = dataclasses.replace(middle, status="failed", text="", delay_ms=None)
+    record.announced = [told for told in record.announced if told.utterance != middle.utterance]
     return record
 
 
@@ -179,6 +213,10 @@ def test_a_healthy_soak_of_8_hours_passes_in_everything_that_can_be_judged() -> 
         (counts_fall, {"checkpoint_order"}),
         (delay_creeps, {"delay_drift"}),
         (slow, {"delay"}),
+        (slower_than_it_says, {"delay"}),
+        (never_told, {"delay"}),
+        (heard_in_part, {"heard"}),
+        (never_decoded, {"heard"}),
     ],
 )
 def test_a_planted_fault_turns_its_verdicts_red_and_no_other(

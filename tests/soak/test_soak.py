@@ -14,7 +14,7 @@ import pytest
 
 from voicebridge.daemon.control_client import Client
 from voicebridge.domain.errors import VoicebridgeError
-from voicebridge.domain.units import FRAME_SAMPLES
+from voicebridge.domain.units import FRAME_SAMPLES, SAMPLE_RATE
 from voicebridge_bench.soak.attached import Service
 from voicebridge_bench.soak.home import make_home
 from voicebridge_bench.soak.journal import FILE_NAME, read_record, soaked_seconds
@@ -109,7 +109,8 @@ def test_a_text_is_announced_after_its_piece_was_spoken(record: Record) -> None:
 
 
 def test_checkpoints_are_those_of_the_daemon_and_hold_the_heap(record: Record) -> None:
-    assert len(record.checkpoints) >= SOAK_SECONDS / record.header.checkpoint_seconds - 5
+    # How many there are says how busy the machine is; that none is missing is the judge's to say.
+    assert len(record.checkpoints) >= SOAK_SECONDS / record.header.checkpoint_seconds / 2
     assert all(checkpoint.content["memory"]["heap_bytes"] > 1_000_000 for checkpoint in record.checkpoints)
     assert [each.at for each in record.checkpoints] == sorted(each.at for each in record.checkpoints)
 
@@ -123,7 +124,8 @@ def test_samples_are_of_that_process(record: Record, folder: Path) -> None:
     assert last.threads >= 8
     assert last.open_files >= 10
     assert last.database_bytes > 0
-    assert last.log_bytes == (folder / "daemon" / "daemon.log").stat().st_size
+    # It may say something more when it ends.
+    assert 0 < last.log_bytes <= (folder / "daemon" / "daemon.log").stat().st_size
     assert last.heap_bytes
 
 
@@ -156,7 +158,7 @@ def test_asked_to_stop_it_ends_in_order_and_is_resumed_for_the_rest_of_its_time(
     stopping = threading.Event()
 
     def show(progress: Progress) -> None:
-        if progress.utterances >= 2:
+        if progress.utterances >= 2 and progress.done >= 0.5:
             stopping.set()
 
     begin(ASKED, tmp_path, stopping, show)
@@ -170,12 +172,30 @@ def test_asked_to_stop_it_ends_in_order_and_is_resumed_for_the_rest_of_its_time(
     whole = read_record(tmp_path)
     assert whole.end is not None
     assert whole.end.reason == "complete"
-    assert SOAK_SECONDS <= soaked_seconds(whole) <= SOAK_SECONDS + 20
+    assert soaked_seconds(whole) >= SOAK_SECONDS
+    resumed = next(happened.at for happened in whole.happened if happened.kind == "resumed")
+    # Not all of it again, however busy the machine is.
+    assert whole.end.at - resumed < SOAK_SECONDS
     assert {piece.life for piece in whole.played} == {1, 2}
     assert len({heard.session for heard in whole.heard}) == 2
     assert {told.utterance for told in whole.announced} <= {heard.utterance for heard in whole.heard}
     texts = [[piece.text for piece in whole.played if piece.life == life] for life in (1, 2)]
     assert texts[0] != texts[1][: len(texts[0])]
+
+
+def test_what_is_ended_at_once_has_written_down_what_was_stored(tmp_path: Path) -> None:
+    def show(progress: Progress) -> None:
+        if progress.utterances >= 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        begin(ASKED, tmp_path, threading.Event(), show)
+    record = read_record(tmp_path)
+    assert record.end is not None
+    assert (record.end.reason, record.end.detail) == ("interrupted", "asked to end at once")
+    assert kinds(record)[-1] in {"integrity", "unread"}
+    assert judge(record, ASKED.profile).failed == []
+    assert {told.utterance for told in record.announced} <= {heard.utterance for heard in record.heard if heard.text}
 
 
 def test_a_harness_that_dies_leaves_a_record_and_no_daemon(tmp_path: Path) -> None:
@@ -281,7 +301,7 @@ def test_a_service_that_is_started_anew_meanwhile_has_another_life(daemon: OwnDa
     service.start()
     service.look(0)
     first = service.pid
-    daemon.lives.expected_end = "killed by the test"
+    daemon.lives.expect("killed by the test", -signal.SIGKILL)
     os.kill(daemon.pid or 0, signal.SIGKILL)
 
     def moved() -> bool:
@@ -306,7 +326,9 @@ def test_there_must_be_a_service_to_look_at(tmp_path: Path) -> None:
 
 def test_audio_that_a_resumed_soak_has_had_counts(record: Record) -> None:
     past = Past.of(record)
-    assert past.audio_seconds == pytest.approx(SOAK_SECONDS, abs=5)
+    [fed] = [int(happened.detail.split()[0]) for happened in record.happened if happened.kind == "fed"]
+    assert past.audio_seconds == pytest.approx(fed / SAMPLE_RATE)
+    assert 0 < past.audio_seconds <= soaked_seconds(record)
     assert past.lives == 1
     assert past.sessions == {1: 1}
     assert past.announced.keys() == {told.utterance for told in record.announced}

@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from voicebridge.domain.errors import ExitCode
+from voicebridge.domain.errors import ExitCode, VoicebridgeError
 from voicebridge_bench.cli import group
 from voicebridge_bench.commands.soak import Duration, _left, _Lines, _status_of, _told
 from voicebridge_bench.soak.journal import FILE_NAME, read_record
@@ -98,12 +98,25 @@ def test_without_a_terminal_there_is_a_line_now_and_then(capsys: pytest.CaptureF
         (["--duration", "8"], "no time such as"),
         (["--speed", "0.5"], "0.5 is not in the range"),
         (["--attach", "--speed", "2"], "Time cannot be hurried with --attach"),
+        (["--quick", "--duration", "8h"], "leave out --duration"),
+        (["--state-dir", "/tmp"], "it goes with --attach"),
+        (["--attach", "--engine", "sphinx", "--seed", "1"], "leave out --engine, --seed"),
+        (["--attach", "--planted", "leak"], "leave out --planted"),
+        (["--resume", "/tmp", "--profile", "office"], "takes no other option"),
     ],
 )
 def test_wrong_usage_is_told_in_a_line(arguments: list[str], message: str) -> None:
     result = CliRunner().invoke(group, ["soak", *arguments])
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_a_planted_fault_that_there_is_not_is_told_before_anything_begins(tmp_path: Path) -> None:
+    folder = tmp_path / "soak"
+    words = ["soak", "--quick", "--planted", "leek", "--output", str(folder)]
+    with pytest.raises(VoicebridgeError, match="no planted fault leek"):
+        group.main(words, standalone_mode=False)
+    assert not folder.exists()
 
 
 @pytest.mark.slow

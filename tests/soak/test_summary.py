@@ -8,6 +8,7 @@ from voicebridge_bench.soak.judging import judge
 from voicebridge_bench.soak.profiles import profile_named
 from voicebridge_bench.soak.record import End, Record
 from voicebridge_bench.soak.summary import summary
+from voicebridge_bench.soak.verdict import Outcome
 
 
 def lines(record: Record) -> list[str]:
@@ -32,6 +33,16 @@ def test_what_failed_comes_first_with_its_reason() -> None:
     found = lines(records.crash_loop(0.5))
     assert found[3].startswith("FAIL          No crash")
     assert "by itself" in found[4]
+
+
+def test_a_growth_that_was_not_found_has_the_smallest_that_would_have_been() -> None:
+    record = records.healthy(4.0)
+    verdicts = {verdict.code: verdict for verdict in judge(record, profile_named("office")).verdicts}
+    rows = {line[14:52].strip(): line for line in lines(record)}
+    for code, outcome in (("heap", Outcome.PASS), ("memory", Outcome.INCONCLUSIVE)):
+        verdict = verdicts[code]
+        assert verdict.outcome is outcome
+        assert rows[verdict.title].endswith(f", tells {told(verdict.facts['smallest_told'], 'KB/h')}")
 
 
 def test_a_soak_that_did_not_come_to_its_end_has_not_passed() -> None:

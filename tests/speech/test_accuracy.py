@@ -39,7 +39,8 @@ def test_a_set_is_all_errors_by_all_words() -> None:
 
 
 def test_the_interval_holds_the_rate_and_is_the_same_each_time() -> None:
-    results = [compare(_spoken("one two"), heard) for heard in ("one two", "one", "one two", "two two", "one two")]
+    heard = ("one two", "one", "one two", "two two", "one two") * 2
+    results = [compare(_spoken("one two"), each) for each in heard]
     summary = summarise(results)
     assert summary.low is not None
     assert summary.high is not None
@@ -47,9 +48,19 @@ def test_the_interval_holds_the_rate_and_is_the_same_each_time() -> None:
     assert summarise(results) == summary
 
 
-def test_one_file_has_no_interval() -> None:
-    summary = summarise([compare(_spoken("one"), "one")])
+@pytest.mark.parametrize("files", [1, 9])
+def test_few_files_have_no_interval(files: int) -> None:
+    summary = summarise([compare(_spoken("one"), "two")] * files)
     assert (summary.low, summary.high) == (None, None)
+
+
+def test_faultless_files_have_an_upper_bound_that_is_above_nothing() -> None:
+    """By the rule of three: 3 errors in 100 words are what 100 faultless words do not exclude."""
+    three = summarise([compare(_spoken("one two three"), "one two three")] * 3)
+    assert three.low == 0.0
+    assert three.high == pytest.approx(0.283, abs=0.001)
+    many = summarise([compare(_spoken("one two three four five"), "one two three four five")] * 20)
+    assert many.high == pytest.approx(3 / 100, rel=0.02)
 
 
 def test_each_collection_and_all_are_summed_up() -> None:

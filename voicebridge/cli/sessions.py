@@ -59,20 +59,23 @@ def hear_session(
 ) -> "Report":
     """Hear in the foreground until the end, Ctrl-C or SIGTERM. Raises VoicebridgeError when it could not begin.
 
-    With ``show`` a person or program reads along, and what it is shown is not repeated as log lines beside it; when it
-    goes away the session ends in order, everything heard is stored, and BrokenPipeError or VoicebridgeError is raised.
-    ``notices`` are what loading the settings had to say.
+    With ``show`` a person or program reads along, and what it is shown is not repeated as log lines beside it, unless
+    the settings name a form of log. When that reader goes away the session ends in order, everything heard is stored,
+    and BrokenPipeError or VoicebridgeError is raised. ``notices`` are what loading the settings had to say.
     """
     from voicebridge.daemon import last_words
+    from voicebridge.daemon.allocator import use_one_arena
     from voicebridge.daemon.control_signals import has_controlling_terminal
     from voicebridge.daemon.logs import configure_logging
     from voicebridge.daemon.session import Around, hear
     from voicebridge.daemon.signals import StopSignals
 
     began = time.monotonic()
+    use_one_arena()
     last_words.on_fatal_signals()
     log = configure_logging(orders.settings.log)
-    journal = _Journal(log, wanted=show is None or log.form == "journald")
+    asked_for = orders.settings.log.format != "auto"
+    journal = _Journal(log, wanted=show is None or asked_for or log.form == "journald")
     audience = Audience()
     for notice in notices:
         logger.warning("%s", notice)

@@ -2,7 +2,6 @@
 
 import gc
 import math
-import sys
 import threading
 import time
 from collections import defaultdict
@@ -14,6 +13,7 @@ from voicebridge.daemon.gauges import waiting_seconds
 from voicebridge.domain.audio import GapReason
 from voicebridge.domain.units import FRAMES_PER_SECOND, dbfs, samples_to_seconds
 from voicebridge.health import checkpoint as record
+from voicebridge.health.heap import heap_bytes
 from voicebridge.pipeline.loudness import FLOOR_DB
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ class Reading:
         return record.Cpu(times.user, times.system, round(share, 5), by_thread)
 
     def _memory(self, status: "Status") -> record.Memory:
-        heap = _heap_bytes() if self._watch.plan.in_force.health.heap else None
+        heap = heap_bytes() if self._watch.plan.in_force.health.heap else None
         return record.Memory(status.rss_bytes, self._watch.gauges.uss_bytes, heap)
 
     def _cpu_seconds(self) -> float:
@@ -277,8 +277,3 @@ def _collections() -> record.Collections:
         collected=sum(generation["collected"] for generation in generations),
         uncollectable=sum(generation["uncollectable"] for generation in generations),
     )
-
-
-def _heap_bytes() -> int:
-    """Return the size of what Python's collector knows; a tenth of a second for a million objects."""
-    return sum(sys.getsizeof(thing) for thing in gc.get_objects())

@@ -248,7 +248,8 @@ class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important messages that are logged."""
     format: Literal["auto", "terminal", "journald", "plain"] = "auto"
-    """`auto` is journald under systemd, readable lines on a terminal, plain lines elsewhere."""
+    """`auto` is journald under systemd, readable lines on a terminal, plain lines elsewhere. A form that is named also
+    logs what `voicebridge run` prints."""
     transcripts: bool = False
     """Log the text of what was heard."""
     burst: Annotated[int, Field(ge=1, le=10_000)] = 20

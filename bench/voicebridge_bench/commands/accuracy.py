@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from voicebridge.domain.errors import ExitCode
 from voicebridge_bench import output
@@ -96,19 +97,24 @@ def command(**options: Any) -> int:
     from voicebridge_bench.corpora.noise import noise_of
     from voicebridge_bench.rates import measuring, show
 
+    modes = _modes(wanted)
+    asked = click.get_current_context().get_parameter_source("alarm_minutes") is not ParameterSource.DEFAULT
+    if asked and wanted.alarm_minutes and set(modes) == {"none"}:
+        raise click.UsageError("--false-alarms needs a detector: name one with --vad.")
     noise = noise_of(wanted.noise)
     jobs, left_out = _jobs(wanted)
     conditions = measuring.Conditions(
-        _modes(wanted), tuple(dict.fromkeys(wanted.snrs)) or (None,), noise, wanted.seed, 60 * wanted.alarm_minutes
+        modes, tuple(dict.fromkeys(wanted.snrs)) or (None,), noise, wanted.seed, 60 * wanted.alarm_minutes
     )
     if (ways := len(jobs) * len(conditions.modes) * len(conditions.snrs_db)) > MAX_WAYS:
         raise click.UsageError(f"That makes {ways} ways of hearing; {MAX_WAYS} is the most.")
     with output.sigterm_interrupts(), output.progress() as progress:
         result = measuring.run(jobs, conditions, left_out, progress)
-    if wanted.json_file is not None:
-        output.write(wanted.json_file, result.model_dump_json(indent=1))
+    # First of all: a file that cannot be written must not cost the result.
     if wanted.json_file != output.STANDARD_OUTPUT:
         click.echo("\n".join(show.lines(result, with_files=wanted.files)))
+    if wanted.json_file is not None:
+        output.write(wanted.json_file, result.model_dump_json(indent=1))
     return ExitCode.INTERRUPTED if result.interrupted else ExitCode.OK
 
 

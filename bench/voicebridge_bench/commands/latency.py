@@ -80,10 +80,11 @@ def command(**options: Any) -> int:
         settings = measuring.settings_for(daemon)
         order = measuring.Order(pieces, corpus, wanted.count, wanted.seed, wanted.processes, wanted.source, daemon)
         result = measuring.measure(order, settings, Path(scratch), progress)
-    if wanted.json_file is not None:
-        output.write(wanted.json_file, result.model_dump_json(indent=1))
+    # First of all: a file that cannot be written must not cost the result.
     if wanted.json_file != output.STANDARD_OUTPUT:
         click.echo("\n".join(show.lines(result)))
+    if wanted.json_file is not None:
+        output.write(wanted.json_file, result.model_dump_json(indent=1))
     if result.interrupted:
         return ExitCode.INTERRUPTED
     return ExitCode.OK if 2 * len(result.delays) >= wanted.count else ExitCode.FAILURE

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from voicebridge.domain.errors import ExitCode, VoicebridgeError
+from voicebridge_bench import output
 from voicebridge_bench.components.figure import SUITE_NAMES, UTTERANCES, suite
 from voicebridge_bench.components.host import CLASSES
 from voicebridge_bench.components.results import Outcome
@@ -43,9 +44,6 @@ class RunOptions:
     list_only: bool
 
 
-_out_file = click.Path(path_type=Path, dir_okay=False)
-
-
 @click.command("run")
 @click.option("--suite", "names", type=click.Choice(SUITE_NAMES), multiple=True, help="Only this one; may be repeated.")
 @click.option(
@@ -58,8 +56,13 @@ _out_file = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--utterances", type=click.IntRange(1, 1_000_000), default=UTTERANCES, show_default=True, help="Searched."
 )
-@click.option("--json", "json_file", type=_out_file, help="Write the result to this file.")
-@click.option("--html", "html_file", type=_out_file, help="Write the report, one page, to this file.")
+@click.option("--json", "json_file", type=output.JSON_FILE, help="Write the result to this file; - prints it.")
+@click.option(
+    "--html",
+    "html_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the report, one page, to this file.",
+)
 @click.option(
     "--targets", "targets_file", type=click.Path(path_type=Path, readable=False), help="Over the shipped ones."
 )
@@ -75,20 +78,23 @@ def command(**options: Any) -> int:
     behind it, what is not says why.
 
     Exit status: 0 all targets met, 1 one missed or a suite broke, 2 wrong usage or targets, 69 not everything could be
-    measured or judged here.
+    measured or judged here, 130 ended early.
     """
     wanted = RunOptions(**options)
     if wanted.list_only:
         click.echo("\n".join(_listed()))
         return ExitCode.OK
-    for file in (wanted.json_file, wanted.html_file):
-        _require_writable(file)
+    if wanted.html_file == output.STANDARD_OUTPUT:
+        raise click.UsageError("--html needs a file; --json alone can be printed.")
+    output.require_writable(wanted.json_file, wanted.html_file)
     run = _run(wanted)
-    _write(run, wanted.json_file, wanted.html_file)
     from voicebridge_bench.components.show import run_lines
 
-    click.echo("\n".join(run_lines(run)))
-    return EXITS[run.outcome]
+    if wanted.json_file != output.STANDARD_OUTPUT:
+        # First of all: a file that cannot be written must not cost the result.
+        click.echo("\n".join(run_lines(run)))
+    _write(run, wanted.json_file, wanted.html_file)
+    return ExitCode.INTERRUPTED if run.interrupted else EXITS[run.outcome]
 
 
 def _run(wanted: RunOptions) -> "Run":
@@ -102,7 +108,7 @@ def _run(wanted: RunOptions) -> "Run":
         detected = host.HardwareClass(wanted.hardware_class, told)
     suites = [suite(name) for name in dict.fromkeys(wanted.names or SUITE_NAMES)]
     wish = runner.Wish(suites, wanted.iterations, in_force, detected)
-    with _scratch(wanted.scratch) as folder, _progress() as progress:
+    with output.sigterm_interrupts(), _scratch(wanted.scratch) as folder, _progress() as progress:
         context = runner.context_in(folder, _models_dir(), wanted.utterances)
         return runner.run(wish, context, machine, progress)
 
@@ -160,24 +166,13 @@ def _made_in(parent: Path) -> Path:
     )
 
 
-def _require_writable(file: Path | None) -> None:
-    """Raise now what would else be found after minutes."""
-    if file is not None and not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
-        raise click.UsageError(f"{file} cannot be written: its directory is not there, or not writable.")
-
-
 def _write(run: "Run", json_file: Path | None, html_file: Path | None) -> None:
-    try:
-        if json_file is not None:
-            json_file.write_text(run.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        if html_file is not None:
-            from voicebridge_bench.components.html import page
+    if json_file is not None:
+        output.write(json_file, run.model_dump_json(indent=1))
+    if html_file is not None:
+        from voicebridge_bench.components.html import page
 
-            html_file.write_text(page(run), encoding="utf-8")
-    except OSError as error:
-        raise VoicebridgeError(
-            f"{error.filename} cannot be written: {error.strerror}.", exit_code=ExitCode.STORE
-        ) from error
+        output.write(html_file, page(run))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,14 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 import click
+from click.core import ParameterSource
 
 from voicebridge.cli.asking import daemon_to_tell
 from voicebridge.cli.invocation import Invocation
 from voicebridge.domain.errors import ExitCode
-from voicebridge_bench.soak.profiles import PROFILES, EngineKind, profile_named
-from voicebridge_bench.soak.running import FAILED, Asked, Progress, Show, attach, begin, profile_of, resume
+from voicebridge_bench.soak.planted import planted_named
+from voicebridge_bench.soak.profiles import PROFILES, EngineKind, profile_named, profile_of
+from voicebridge_bench.soak.running import FAILED, Asked, Progress, Show, attach, begin, resume
 
 if TYPE_CHECKING:
     from voicebridge_bench.soak.record import End
@@ -29,6 +31,7 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 PLAIN_SECONDS = 30.0
 """Between lines where there is no terminal."""
 MOST_SPEED = 200.0
+_NOT_ATTACHED = {"engine": "--engine", "planted": "--planted", "seed": "--seed"}
 
 
 class Duration(click.ParamType[float]):
@@ -73,8 +76,23 @@ class Options:
         profile = profile_named(self.profile)
         if self.engine is not None:
             profile = profile.with_engine(self.engine)
+        if self.planted:
+            planted_named(self.planted)
         duration = QUICK_SECONDS if self.quick else self.duration
         return Asked(profile, duration, self.seed, self.speed, self.planted)
+
+
+def refuse_ignored(named: Collection[str]) -> None:
+    """Refuse options that would change nothing, by the names of those given. Raises UsageError."""
+    if "resumed" in named and len(named) > 1:
+        raise click.UsageError("--resume goes on with what was asked for then, and takes no other option.")
+    if {"duration", "quick"} <= set(named):
+        raise click.UsageError("--quick is five minutes: leave out --duration.")
+    if "state_dir" in named and "attached" not in named:
+        raise click.UsageError("--state-dir says which service to look at: it goes with --attach.")
+    if "attached" in named and (useless := _NOT_ATTACHED.keys() & set(named)):
+        names = ", ".join(_NOT_ATTACHED[name] for name in sorted(useless))
+        raise click.UsageError(f"With --attach nothing is played, started or broken: leave out {names}.")
 
 
 @click.command("soak")
@@ -92,20 +110,21 @@ class Options:
     help="Play so many times as fast as time, where the machine can; then there are no delays.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Of what is played, and of the faults.")
-@click.option("--output", type=click.Path(path_type=Path), help="Folder for record, reports and database.")
+@click.option("--output", type=click.Path(path_type=Path), metavar="FOLDER", help="For record, reports and daemon.")
 @click.option("--resume", "resumed", type=click.Path(path_type=Path), help="Go on in the folder of a soak cut off.")
 @click.option("--planted", default="", hidden=True, help="A fault that stands in the daemon: is it found?")
 def command(**given: Any) -> int:
     """Soak the whole daemon: hours of speech with known words, and in the end a verdict with its reasons.
 
-    It starts a daemon of its own in a scratch directory and feeds it; your settings, microphone and database are not
-    touched. Ctrl-C ends it early, with an honest report of what was soaked.
+    It starts a daemon of its own in FOLDER/daemon, where that stays, and feeds it; your settings, microphone and
+    database are not touched. Ctrl-C ends it early, with an honest report of what was soaked.
 
     Profiles: office (people now and then), busy (speech nearly without a rest), silence, noise, chaos (killed,
-    stopped, starved, the disk full, the clock set wrong).
+    stopped, starved, a decode that hangs, the disk full, the clock set wrong).
 
     Exit status: 0 passed, 1 failed, 130 ended early and nothing had failed.
     """
+    refuse_ignored(_named(given))
     options = Options(**given)
     folder = options.resumed or options.folder
     if options.speed != 1 and options.attached:
@@ -119,6 +138,12 @@ def command(**given: Any) -> int:
         else:
             begin(options.asked, folder, stopping, show)
     return report_on(folder)
+
+
+def _named(given: Collection[str]) -> set[str]:
+    """Return which options stand on the command line."""
+    context = click.get_current_context()
+    return {name for name in given if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
 
 
 def report_on(folder: Path) -> int:

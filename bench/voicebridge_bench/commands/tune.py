@@ -83,8 +83,9 @@ def command(**options: Any) -> int:
 
     with output.sigterm_interrupts():
         result = _tune(wanted)
-        _write(result, wanted.folder)
+    # First of all: a file that cannot be written must not cost the result.
     click.echo("\n".join(show.lines(result)))
+    _write(result, wanted.folder)
     if result.recommended is not None:
         click.echo(f"Written: {wanted.folder / 'recommended.toml'}, tune.json, {', '.join(PLOTS)}")
     if result.ended == "interrupted":

@@ -61,7 +61,7 @@ class Comparison:
         chance = (1 - self.level) * len(self.pairs)
         beyond = f" by more than {100 * self.tolerance:g} %" if self.tolerance else ""
         return (
-            f"{len(self.pairs)} figures, B against A{beyond}: {told}. Between equals about {chance:.1f} would be "
+            f"{len(self.pairs)} figures, B against A{beyond}: {told}. Between equals about {chance:.2g} would be "
             "marked by chance. Each run speaks of its own time: load, heat and neighbours that changed between the two "
             "are a difference, too. Whoever must be sure runs each twice."
         )

@@ -71,6 +71,8 @@ class Context:
     models_dir: Path
     """Where pulled models are."""
     utterances: int = UTTERANCES
+    place: Path | None = None
+    """The directory that the scratch was made in; it is there afterwards, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,7 @@ class Run(Record):
     rounds: int
     warnings: list[str]
     suites: list[SuiteResult]
+    interrupted: bool = False
     outcome: Outcome
     because: str
 
@@ -171,7 +172,7 @@ class Run(Record):
         return {figure.name: figure for suite in self.suites for figure in suite.figures}
 
 
-def outcome_of(suites: Sequence[SuiteResult]) -> tuple[Outcome, str]:
+def outcome_of(suites: Sequence[SuiteResult], *, interrupted: bool = False) -> tuple[Outcome, str]:
     """Return how a run ended, and why, in a sentence."""
     figures = [figure for suite in suites for figure in suite.figures]
     missed = [figure.name for figure in figures if figure.verdict is Verdict.MISSED]
@@ -179,7 +180,8 @@ def outcome_of(suites: Sequence[SuiteResult]) -> tuple[Outcome, str]:
     if missed or broken:
         parts = [f"missed: {', '.join(missed)}"] * bool(missed) + [f"broken: {', '.join(broken)}"] * bool(broken)
         return Outcome.FAILED, f"{'; '.join(parts)}."
-    gaps = [f"{suite.name} was skipped" for suite in suites if suite.state == "skipped"]
+    gaps = ["it was ended early"] * interrupted
+    gaps += [f"{suite.name} was skipped" for suite in suites if suite.state == "skipped"]
     gaps += [f"{suite.name} left out {what}" for suite in suites for what in suite.left_out]
     gaps += [f"{figure.name} was not judged" for figure in figures if figure.verdict is Verdict.NOT_JUDGED]
     met = sum(figure.verdict is Verdict.MET for figure in figures)

@@ -1,6 +1,7 @@
 """Runs suites round by round, so that what the machine does meanwhile falls on all figures alike."""
 
 import itertools
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -45,22 +46,28 @@ def run(wish: Wish, context: Context, machine: Host, progress: Progress) -> Run:
     """Run every suite; one that cannot run is skipped, one that fails on its way is broken, and the others go on.
 
     All suites are set up first; then each round takes all figures of all suites, so that the rounds of a figure stand
-    minutes apart, and its interval knows how much the machine changes within minutes. Raises TargetsError for targets
-    that cannot be used.
+    minutes apart, and its interval knows how much the machine changes within minutes. Ctrl-C ends it with what is known
+    so far. Raises TargetsError for targets that cannot be used.
     """
     began = time.monotonic()
     meanwhile = host.Meanwhile()
     created_at = datetime.now(UTC).isoformat(timespec="seconds")
+    interrupted = False
+    turns = [_Turn(suite, wish) for suite in wish.suites]
     with ExitStack() as stack:
-        turns = [_Turn(suite, wish, stack) for suite in wish.suites]
-        for number, turn in enumerate(turns):
-            progress(f"{turn.suite.name}: preparing", 0.0)
-            turn.open(_room(context, f"{number}-{turn.suite.name}"))
-        for number, turn in itertools.product(range(ROUNDS), turns):
-            turn.take(number, progress)
+        for turn in turns:
+            stack.callback(turn.close)
+        try:
+            for number, turn in enumerate(turns):
+                progress(f"{turn.suite.name}: preparing", 0.0)
+                turn.open(_room(context, f"{number}-{turn.suite.name}"))
+            for number, turn in itertools.product(range(ROUNDS), turns):
+                turn.take(number, progress)
+        except KeyboardInterrupt:
+            interrupted = True
     others = meanwhile.others_cores()
     results = [turn.result() for turn in turns]
-    outcome, because = outcome_of(results)
+    outcome, because = outcome_of(results, interrupted=interrupted)
     return Run(
         created_at=created_at,
         seconds=time.monotonic() - began,
@@ -73,6 +80,7 @@ def run(wish: Wish, context: Context, machine: Host, progress: Progress) -> Run:
         rounds=ROUNDS,
         warnings=[told for told in (host.is_busy(machine), host.is_disturbed(others, machine.cores)) if told],
         suites=results,
+        interrupted=interrupted,
         outcome=outcome,
         because=because,
     )
@@ -87,23 +95,29 @@ def _room(context: Context, name: str) -> Context:
 class _Turn:
     """One suite within a run."""
 
-    def __init__(self, suite: Suite, wish: Wish, stack: ExitStack) -> None:
+    def __init__(self, suite: Suite, wish: Wish) -> None:
         self.suite = suite
         self._wish = wish
-        self._stack = stack
+        self._stack = ExitStack()
         self._ready = Ready(())
-        self._state: Literal["ran", "skipped", "broken"] = "ran"
-        self._reason = ""
+        self._state: Literal["ran", "skipped", "broken"] = "skipped"
+        self._reason = "the run was ended before"
         self._seconds = 0.0
         self._samples: list[list[list[float]]] = []
 
     def open(self, context: Context) -> None:
-        """Set it up; it stays so until the stack is left."""
+        """Set it up; it stays so until it is closed."""
         with self._told("skipped"):
             self._ready = self._stack.enter_context(self.suite.open(context))
             for figure in self._ready.figures:
                 self._wish.targets.check(figure.name, figure.unit)
             self._samples = [[] for _ in self._ready.figures]
+            self._state, self._reason = "ran", ""
+
+    def close(self) -> None:
+        """Take down what was set up."""
+        with self._told("broken"):
+            self._stack.close()
 
     def take(self, number: int, progress: Progress) -> None:
         """Take the so-manieth round of all its figures, if it still runs."""
@@ -117,18 +131,20 @@ class _Turn:
                     samples.append(_round(figure, plan[number]))
 
     def result(self) -> SuiteResult:
-        """Return what came of it; of one that broke no figure counts."""
-        pairs = zip(self._ready.figures, self._samples, strict=True) if self._state == "ran" else ()
+        """Return what came of it; of one that broke no figure counts, and none without a round."""
+        pairs = list(zip(self._ready.figures, self._samples, strict=True)) if self._state == "ran" else []
+        left_out = {one.what: one.reason for one in self._ready.left_out}
+        left_out |= {figure.name: "the run was ended before its first round" for figure, rounds in pairs if not rounds}
         return SuiteResult(
             name=self.suite.name,
             title=self.suite.title,
             state=self._state,
             reason=self._reason,
             seconds=self._seconds,
-            left_out={one.what: one.reason for one in self._ready.left_out},
+            left_out=left_out,
             facts=dict(self._ready.facts),
             warnings=list(self._ready.warnings),
-            figures=[_result(*pair, self._ready, self._wish) for pair in pairs],
+            figures=[_result(figure, rounds, self._ready, self._wish) for figure, rounds in pairs if rounds],
         )
 
     @contextmanager
@@ -141,6 +157,9 @@ class _Turn:
             raise
         except VoicebridgeError as error:
             self._state, self._reason = otherwise, str(error)
+        except (sqlite3.Error, OSError, RuntimeError) as error:
+            # A full disk, a locked database, a decode that fails: the others go on.
+            self._state, self._reason = "broken", f"{type(error).__name__}: {error}"
         finally:
             self._seconds += time.monotonic() - began
 
@@ -188,4 +207,4 @@ def _result(figure: Figure, rounds: Rounds, ready: Ready, wish: Wish) -> FigureR
 
 def context_in(scratch: Path, models_dir: Path, utterances: int) -> Context:
     """Return what the suites are given, with a stopwatch of this machine."""
-    return Context(scratch, Stopwatch(), models_dir, utterances)
+    return Context(scratch, Stopwatch(), models_dir, utterances, scratch.parent)

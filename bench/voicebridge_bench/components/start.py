@@ -21,6 +21,7 @@ from voicebridge.health.status import read_status
 from voicebridge.settings import paths
 from voicebridge_bench.components import sounds
 from voicebridge_bench.components.figure import Context, Figure, LeftOut, Ready, Suite
+from voicebridge_bench.latency.child import bound_to_us
 from voicebridge_bench.models import WHISPER_COMMANDS
 from voicebridge_bench.playlist import Piece, write_playlist
 from voicebridge_bench.speech_corpus import commands
@@ -116,7 +117,7 @@ class _Starts:
         environ = _environment(os.environ)
         with (self._scratch / "start.out").open("wb+") as out, (self._scratch / "start.err").open("wb+") as complaints:
             began = time.monotonic()
-            child = subprocess.Popen(call, stdout=out, stderr=complaints, env=environ, cwd=self._scratch)
+            child = subprocess.Popen(bound_to_us(call), stdout=out, stderr=complaints, env=environ, cwd=self._scratch)
             try:
                 return self._watch(child, state, began, environ)
             finally:

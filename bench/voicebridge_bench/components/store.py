@@ -46,15 +46,17 @@ REASONS = 3
 @contextmanager
 def _opened(context: Context) -> Iterator[Ready]:
     disk = filesystem_of(context.scratch)
+    # The scratch itself is deleted when somebody reads this.
+    place = context.place or context.scratch.parent
     facts: Parameters = {
-        "scratch": str(context.scratch.parent),
+        "scratch": str(place),
         "filesystem": disk,
         "utterances": context.utterances,
         "synchronous": "FULL",
     }
     warnings, unjudged = [], ""
     if disk in IN_MEMORY:
-        unjudged = f"{context.scratch.parent} is in memory ({disk}), which is no disk"
+        unjudged = f"{place} is in memory ({disk}), which is no disk"
         warnings.append(f"{unjudged}: name a directory on a disk with --scratch.")
     with scratch_state(context.scratch / "commits") as state:
         history = context.scratch / "history"

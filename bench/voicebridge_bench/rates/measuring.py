@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from voicebridge.domain.ports import Engine
 from voicebridge.domain.units import samples_to_seconds
-from voicebridge_bench.accuracy import NORMALISATION, RESAMPLINGS, Accuracy, Spoken, measure
+from voicebridge_bench.accuracy import FEWEST_FILES, NORMALISATION, RESAMPLINGS, Accuracy, Spoken, measure
 from voicebridge_bench.components.host import is_busy, look
 from voicebridge_bench.corpora.levels import LEVEL_DEFINITION
 from voicebridge_bench.corpora.noise import Noise, mixed, seeded
@@ -16,7 +16,10 @@ from voicebridge_bench.rates.false_alarms import count_alarms, per_hour, poisson
 from voicebridge_bench.rates.hearing import Mode, check_length, detector_of, way_of
 from voicebridge_bench.rates.results import AccuracyResult, AlarmResult, FileRate, Rate, WayResult
 
-INTERVAL = f"95 %, percentile bootstrap over files, {RESAMPLINGS} resamplings; null for a single file"
+INTERVAL = (
+    f"95 %, percentile bootstrap over files, {RESAMPLINGS} resamplings; null below {FEWEST_FILES} files; "
+    "where no word is wrong the exact upper bound, 1 - 0.05^(1/words) (about 3 / words, for independent words)"
+)
 Progress = Callable[[str, float], None]
 
 

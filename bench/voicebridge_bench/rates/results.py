@@ -13,7 +13,7 @@ SCHEMA_FILE = Path(__file__).parent.parent / "schemas" / "accuracy.schema.json"
 
 
 class Rate(Record):
-    """The word error rate of a set: all errors by all words; the interval is null for a single file."""
+    """The word error rate of a set: all errors by all words; the interval is null for few files with errors."""
 
     files: int
     words: int

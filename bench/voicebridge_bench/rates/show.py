@@ -49,6 +49,8 @@ def _rate_line(name: str, rate: Rate) -> str:
     interval = ""
     if rate.low is not None and rate.high is not None:
         interval = f"  (95 % interval {rate.low:.1%} to {rate.high:.1%})"
+        if not rate.errors:
+            interval = f"  (no error: at most {rate.high:.1%}, 95 %)"
     return f"  {name:9} {rate.files:4} files {rate.words:5} words  word error rate {rate.rate:6.1%}{interval}"
 
 

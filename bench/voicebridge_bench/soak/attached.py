@@ -8,15 +8,29 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from voicebridge.daemon.control_client import Client
-from voicebridge.domain.errors import VoicebridgeError
+from voicebridge.domain.errors import ExitCode, VoicebridgeError
 from voicebridge.domain.units import FRAME_SAMPLES, seconds_to_samples
-from voicebridge_bench.soak.record import Announced, Checkpoint, Entry, Happened, Heard, Lost
+from voicebridge_bench.soak.record import (
+    JOURNAL,
+    JOURNAL_READ,
+    Announced,
+    Checkpoint,
+    Entry,
+    Happened,
+    Heard,
+    Lost,
+)
+from voicebridge_bench.soak.unit_journal import Line, Reading, Unit, errors_of, unit_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 LOOK_SECONDS = 2.0
+AWAY_LOOK_SECONDS = 0.5
+"""How often one that is gone is looked for; so exact is the time until it answers again."""
 SILENT_SECONDS = 15.0
 """Not answering for so long is a hang, where the process lives on."""
 CHECKPOINTS = 500
@@ -29,21 +43,34 @@ PAGES = 1000
 class Service:
     """Implements Subject over a connection that is made anew when it breaks."""
 
-    def __init__(self, connect: Callable[[], Client], tell: Callable[[Entry], None]) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Client],
+        tell: Callable[[Entry], None],
+        read_errors: Callable[[Unit | None, float], Reading] = errors_of,
+    ) -> None:
         """Connect. Raises VoicebridgeError when there is nothing to look at."""
         self._connect = connect
         self._tell = tell
+        self._read_errors = read_errors
         self._client: Client | None = connect()
         self.state: Path = self._client.greeting.state_dir
         self.status: Mapping[str, Any] = {}
         self.announced = 0
-        self.heap_bytes: int | None = None
+        self._heap: tuple[int, int | None] | None = None
+        """Of the newest checkpoint, and the session that wrote it."""
         self.log_bytes = 0
-        """Its journal is not ours to measure."""
+        """How much of the journal is its own is not ours to measure."""
         self.faults = 0
         self.audio_seconds = 0.0
-        self.pid: int | None = self._client.greeting.pid
+        pid = self._client.greeting.pid
+        self.pid: int | None = pid
+        """None while it is gone."""
+        self._process = _process_of(pid)
+        self._unit = unit_of(pid)
         self._life = 1
+        self._lived_since = [time.monotonic()]
+        """From when on each life was seen."""
         self._lives: dict[int, int] = {}
         self._began_wall = time.time()
         self._wall_of_zero = self._began_wall - time.monotonic()
@@ -68,13 +95,15 @@ class Service:
         now = time.monotonic()
         if now < self._next_look:
             return
-        self._next_look = now + LOOK_SECONDS
+        if _has_left(self._process):
+            self._gone(f"process {self.pid} is gone")
+        self._next_look = now + (LOOK_SECONDS if self.pid is not None else AWAY_LOOK_SECONDS)
         try:
             client = self._reached()
             self.status = client.ask("status").get("status") or {}
             self._take_settled(client)
-        except VoicebridgeError:
-            self._lose(now)
+        except VoicebridgeError as error:
+            self._lose(now, error)
             return
         self._answered = time.monotonic()
         if self._silent:
@@ -94,17 +123,31 @@ class Service:
         found = [record for record in records if record["at"] > self._since]
         for record in found:
             self._since = max(self._since, record["at"])
-            self.heap_bytes = record["memory"]["heap_bytes"]
+            self._heap = record["session_id"], record["memory"]["heap_bytes"]
             self._lives[record["session_id"]] = self._life
             self._note_gaps(record)
         return [Checkpoint(float(record["monotonic_seconds"]), record) for record in found]
 
+    @property
+    def heap_bytes(self) -> int | None:
+        """Python's heap at the newest checkpoint; None until the present process has written one."""
+        if self._heap is None or self._heap[0] != self.status.get("session_id"):
+            return None
+        return self._heap[1]
+
     def finish(self) -> None:
-        """Write down what was heard meanwhile, without the words."""
+        """Write down what was heard meanwhile, without the words, and what its unit has logged."""
         self._next_look = 0.0
         self.look(0.0)
         for checkpoint in self.new_checkpoints():
             self._tell(checkpoint)
+        self._take_history()
+        self._take_errors()
+
+    def salvage(self) -> None:
+        """Leave it at what was seen: nothing of it ends with the soak."""
+
+    def _take_history(self) -> None:
         with suppress(VoicebridgeError):
             client = self._reached()
             page = client.ask("history", since=self._began_wall, statuses=list(STATUSES))
@@ -114,6 +157,15 @@ class Service:
                 if not page["more"]:
                     break
                 page = client.ask("more")
+
+    def _take_errors(self) -> None:
+        found = self._read_errors(self._unit, self._lived_since[0])
+        for line in found.lines:
+            self._tell(Happened(line.at, "error", self._life_at(line), line.text))
+        self._happened(JOURNAL, found.fault or JOURNAL_READ)
+
+    def _life_at(self, line: Line) -> int:
+        return max(1, sum(since <= line.at for since in self._lived_since))
 
     def leave(self) -> None:
         """Hang up."""
@@ -130,10 +182,17 @@ class Service:
             self._follow(client)
         return self._client
 
+    def _gone(self, how: str) -> None:
+        """Note that the present life is over, once."""
+        if self.pid is not None:
+            self._happened("crashed", f"{how}; whether somebody stopped it the journal knows")
+        self.pid, self._process, self._silent = None, None, False
+
     def _begin_again(self, pid: int) -> None:
-        self._happened("crashed", f"process {self.pid} is gone; whether somebody restarted it the journal knows")
-        self.pid, self._state = pid, ""
+        self._gone(f"process {self.pid} was replaced")
+        self.pid, self._process, self._unit, self._state = pid, _process_of(pid), unit_of(pid) or self._unit, ""
         self._life += 1
+        self._lived_since.append(time.monotonic())
         self._happened("started", f"process {pid}")
         self._happened("ready", "it answers")
 
@@ -149,12 +208,15 @@ class Service:
                 self._tell(Announced(now, self._life, number))
             self._settled_at.setdefault(number, now)
 
-    def _lose(self, now: float) -> None:
+    def _lose(self, now: float, error: VoicebridgeError) -> None:
         client, self._client = self._client, None
         self.status = {}
         if client is not None:
             client.close()
-        if now - self._answered >= SILENT_SECONDS and not self._silent:
+        # One that is stuck still lets itself be connected to.
+        if error.code == ExitCode.NOT_RUNNING or _has_left(self._process):
+            self._gone("nobody listens any more")
+        if self.pid is not None and now - self._answered >= SILENT_SECONDS and not self._silent:
             self._silent = True
             self._happened("hang", f"it does not answer for {now - self._answered:.0f} s")
 
@@ -188,3 +250,23 @@ class Service:
 
     def _happened(self, kind: str, detail: str) -> None:
         self._tell(Happened(time.monotonic(), kind, self._life, detail))
+
+
+def _process_of(pid: int) -> psutil.Process | None:
+    """Return a process by which its end is seen; None where this user may not see it."""
+    try:
+        return psutil.Process(pid)
+    except psutil.Error:
+        return None
+
+
+def _has_left(process: psutil.Process | None) -> bool:
+    """Return whether a process is known to have ended; a zombie has."""
+    if process is None:
+        return False
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:
+        return False

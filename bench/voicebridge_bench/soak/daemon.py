@@ -22,7 +22,10 @@ LOG_BYTES = 64_000_000
 LINE_BYTES = 1_000_000
 """A longer line is read in parts; no utterance is near that."""
 ERRORS_TOLD = 200
-"""Error lines of one life that are put into the record; the rest is counted."""
+"""So many error lines of one life are put into the record as they come."""
+LATER_ERRORS_SECONDS = 10.0
+"""After those, one in so many seconds, with the number of those before it: a flood that a fault explains must not hide
+what comes when it is over."""
 ASK_SECONDS = 1.0
 READERS_SECONDS = 1.0
 """For what a dead process has written; a child of its own may outlive it and hold its outputs open."""
@@ -38,11 +41,11 @@ class Child:
         self.session: int | None = None
         """Once it has said so: from then on it hears."""
         self.announced = 0
-        self.errors = 0
         self.log_bytes = 0
         self.began = time.monotonic()
         self._way = way
         self._tell = tell
+        self._errors = Errors(lambda at, said: tell(Happened(at, "error", life, said)))
         self._client: Client | None = None
         self._process = subprocess.Popen(
             way.call(),
@@ -147,13 +150,37 @@ class Child:
                 if log.tell() + len(line) <= LOG_BYTES:
                     with suppress(OSError):
                         log.write(line)
-                self._heed(line.decode("utf-8", "replace"))
+                if found := _ERROR.match(line.decode("utf-8", "replace")):
+                    self._errors.take(found["said"].strip(), time.monotonic())
+        self._errors.end()
 
-    def _heed(self, line: str) -> None:
-        if found := _ERROR.match(line):
-            self.errors += 1
-            if self.errors <= ERRORS_TOLD:
-                self._tell(Happened(time.monotonic(), "error", self.life, found["said"].strip()))
+
+class Errors:
+    """Lines of error: all of the first, then few of many, and their number."""
+
+    def __init__(self, tell: Callable[[float, str], None]) -> None:
+        self._tell = tell
+        self._told = 0
+        self._untold = 0
+        self._newest = (0.0, "")
+        self._next = 0.0
+
+    def take(self, said: str, now: float) -> None:
+        """Tell a line, or count it."""
+        self._newest = now, said
+        self._untold += 1
+        if self._told < ERRORS_TOLD or now >= self._next:
+            self.end()
+
+    def end(self) -> None:
+        """Tell what was only counted."""
+        if not self._untold:
+            return
+        at, said = self._newest
+        others = f" (and {self._untold - 1} others since the line before)" if self._untold > 1 else ""
+        self._tell(at, said + others)
+        self._told += 1
+        self._untold, self._next = 0, at + LATER_ERRORS_SECONDS
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from voicebridge.domain.errors import ExitCode
 from voicebridge_bench.soak.feed import Feed
 from voicebridge_bench.soak.inside.orders import Orders
 from voicebridge_bench.soak.lives import Lives
@@ -83,7 +84,7 @@ class Killing:
     def begin(self) -> None:
         """Kill it."""
         if self.lives.child is not None:
-            self.lives.expected_end = "killed by the soak"
+            self.lives.expect("killed by the soak", -signal.SIGKILL)
             self.lives.child.send(signal.SIGKILL)
 
     def over(self) -> bool:
@@ -149,7 +150,8 @@ class Hanging:
     def begin(self) -> None:
         """Have the next decode hang."""
         self.life, self.began = self.lives.life, self.clock()
-        self.lives.expected_end = "it left a decode that the soak had made hang"
+        # With any other status it has crashed.
+        self.lives.expect("it left a decode that the soak had made hang", ExitCode.STUCK)
         self.orders.hang = 1
 
     def over(self) -> bool:
@@ -161,7 +163,7 @@ class Hanging:
         """Have none hang any more."""
         unused, self.orders.hang = self.orders.hang, 0
         if unused:
-            self.lives.expected_end = ""
+            self.lives.expect_nothing()
 
 
 @dataclass(slots=True)
@@ -285,6 +287,9 @@ class Injector:
         self._running = _Running(planned, body, self._patient.life, now)
         body.begin()
         self.made += 1
+        if body.over():
+            # It was a moment: the recovery counts from then on, not from the next look.
+            self._end(self._running, now)
 
     def _end(self, running: _Running, now: float) -> None:
         running.body.end()

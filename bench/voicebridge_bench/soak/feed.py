@@ -184,6 +184,8 @@ class Feed:
         due = line.base + self._length(line.fed + len(block))
         while (early := due - self._clock()) > 0 and self._goes_on(line):
             time.sleep(min(early, LOOK_SECONDS))
+        if not self._goes_on(line):
+            return False
         if self._speed > 1 and -early > MOST_BEHIND_SECONDS:
             line.base -= early + MOST_BEHIND_SECONDS
         rest = memoryview(block.astype("<i2").tobytes())

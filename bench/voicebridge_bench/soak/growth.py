@@ -37,14 +37,14 @@ FEWEST_BINS = 16
 """With fewer there are not enough blocks for a bootstrap."""
 WARM_UP_SHARE = 0.2
 LONGEST_WARM_UP_HOURS = 1.0
-SHORTEST_PASS_HOURS = 0.5
-"""What was looked at for less may still be settling, or do its hourly duties later: it never passes."""
+SHORTEST_PASS_HOURS = 0.25
+"""By the clock. What was looked at for less may still be settling: it never passes."""
 ROUNDS = 399
 """Bootstrap samples: the ends of a 95 % interval are then the tenth from either side."""
 MOST_CORRELATED = 0.95
 """Beyond this the residuals are no noise around a line."""
 SETTLING_HOURS = 1 / 6
-"""A process settles like exp(-t / 10 min): what is left of that after the warm-up is not held against it."""
+"""By the clock. A process settles like exp(-t / 10 min): what is left after the warm-up is not held against it."""
 _BATCH = 64
 _LOW, _HIGH, _TWENTIETH = 2.5, 97.5, 5.0
 
@@ -105,21 +105,21 @@ class Bins:
     life: Indices
 
 
-def grown(lives: Sequence[Life], limit: Limit, seed: int = 1) -> Growth:
-    """Judge a series against a limit.
+def grown(lives: Sequence[Life], limit: Limit, pace: float = 1.0, seed: int = 1) -> Growth:
+    """Judge a series against a limit. Hours are those of the load, of which ``pace`` go by in an hour of the clock.
 
     It is ``ABOVE`` when the whole interval is above the bound, ``WITHIN`` when the whole interval is within what is
     allowed, and uncertain else; what is too short, or so coarse that growth at the bound would not show one step, is
     never ``WITHIN``.
     """
-    warm_up = warm_up_hours(lives)
+    warm_up = warm_up_hours(lives, pace)
     bins = binned(lives, warm_up)
     judged = _judged_hours(bins)
     bound = limit.per_hour
     if judged:
         # Each life settles anew.
         settling = limit.settling * len(np.unique(bins.life))
-        bound += settling * math.exp(-warm_up / SETTLING_HOURS) / judged
+        bound += settling * math.exp(-warm_up / pace / SETTLING_HOURS) / judged
     if len(bins.hours) < FEWEST_BINS:
         return Growth(Told.UNCERTAIN, None, None, None, None, bound, judged, warm_up, len(bins.hours), 0)
     slope = theil_sen(bins)
@@ -130,15 +130,15 @@ def grown(lives: Sequence[Life], limit: Limit, seed: int = 1) -> Growth:
     told = Told.UNCERTAIN
     if low > bound:
         told = Told.ABOVE
-    elif high <= limit.per_hour and judged >= SHORTEST_PASS_HOURS and not coarse:
+    elif high <= limit.per_hour and judged >= SHORTEST_PASS_HOURS * pace and not coarse:
         told = Told.WITHIN
     return Growth(told, slope, low, high, tellable, bound, judged, warm_up, len(bins.hours), block)
 
 
-def warm_up_hours(lives: Sequence[Life]) -> float:
-    """Return how much of each life is left out: a fifth of the longest, an hour at most."""
+def warm_up_hours(lives: Sequence[Life], pace: float = 1.0) -> float:
+    """Return how much of each life is left out: a fifth of the longest, an hour of the clock at most."""
     longest = max((float(life.hours[-1] - life.hours[0]) for life in lives if len(life.hours)), default=0.0)
-    return min(LONGEST_WARM_UP_HOURS, WARM_UP_SHARE * longest)
+    return min(LONGEST_WARM_UP_HOURS * pace, WARM_UP_SHARE * longest)
 
 
 def binned(lives: Sequence[Life], warm_up: float) -> Bins:

@@ -24,8 +24,8 @@ class Checkpoints:
     def __init__(self, database: Path) -> None:
         self._database = database
         self._last_id = 0
-        self.heap_bytes: int | None = None
-        """From the newest."""
+        self._heap: tuple[Any, int | None] = None, None
+        """Of the newest, and the session that wrote it."""
 
     def skip(self, known: Sequence[Checkpoint]) -> None:
         """Leave out what an earlier run has put into the record."""
@@ -39,9 +39,13 @@ class Checkpoints:
         found: list[Checkpoint] = []
         for number, content in _rows(self._database, self._last_id):
             self._last_id = number
-            self.heap_bytes = content["memory"]["heap_bytes"]
+            self._heap = content.get("session_id"), content["memory"]["heap_bytes"]
             found.append(Checkpoint(float(content["monotonic_seconds"]), content))
         return found
+
+    def heap_of(self, session: int) -> int | None:
+        """Return Python's heap at the newest checkpoint, if this session wrote it."""
+        return self._heap[1] if self._heap[0] == session else None
 
 
 def _rows(database: Path, after: int) -> list[tuple[int, dict[str, Any]]]:
@@ -61,6 +65,12 @@ class Ending:
         """Take of which life each session is, and the wall time at which CLOCK_MONOTONIC was 0."""
         self._sessions = sessions
         self._wall_of_zero = wall_of_zero
+        try:
+            self._read(database)
+        except _sqlite_error() as error:
+            raise StoreError(f"SQLite says of {database}: {error}.") from error
+
+    def _read(self, database: Path) -> None:
         with _opened(database) as db:
             self._utterances = list(db.query("SELECT * FROM utterances ORDER BY id"))
             self._gaps = list(db.query("SELECT * FROM gaps ORDER BY id"))

@@ -9,12 +9,15 @@ import json
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from voicebridge.domain.errors import ExitCode, VoicebridgeError
 from voicebridge_bench.soak.record import (
+    JOURNAL,
     KINDS,
     SCHEMA,
     Announced,
@@ -33,11 +36,21 @@ from voicebridge_bench.soak.record import (
 
 FILE_NAME = "record.jsonl"
 MAX_BYTES = 512_000_000
-"""Bound of the file: 8 h make 4 MB. Beyond it nothing but how it ended is written, and what is left out is counted."""
+"""Bound of the file: 8 h make 4 MB. What finds no place in it is left out, and counted in how it ended."""
+RESERVE_BYTES = 64_000_000
+"""Of that, kept for what the database holds at the end, a week of speech without a rest, and for how it ended."""
 MAX_TEXT = 2000
 """Longest text of one field; more is cut."""
 RESUMED = "resumed"
 """What has happened when a soak that was cut off goes on. The time before it, back to the last line, was not soaked."""
+MOST = 2.0**63
+"""A number that is not below it was damaged; nor is one that is no number."""
+LAST_WALL = 253_402_300_800
+"""The first second of the year 10000, which no calendar here can show."""
+LAST_KINDS = ("integrity", "stopped", "fed", JOURNAL)
+"""What happens at the end."""
+MAX_END_BYTES = 10_000
+"""The last line has room always."""
 _BY_NAME: Mapping[str, type] = {kind.__name__: kind for kind in KINDS}
 
 
@@ -47,14 +60,19 @@ class Recorder:
     Raises VoicebridgeError when another soak writes there.
     """
 
-    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES, reserve_bytes: int = RESERVE_BYTES) -> None:
         self.path = folder / FILE_NAME
         self.left_out = 0
         """Entries that found no place in the file, or no disk."""
         self._max_bytes = max_bytes
+        self._reserve_bytes = reserve_bytes
         self._lock = threading.Lock()
-        self._file = self.path.open("ab", buffering=0)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("ab", buffering=0)
+        except OSError as error:
+            message = f"No record can be written into {folder}: {error.strerror or error}."
+            raise VoicebridgeError(message, "Name another folder.", exit_code=ExitCode.STORE) from None
         try:
             # It goes with the process, whatever ends that.
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -66,9 +84,12 @@ class Recorder:
 
     def write(self, entry: Entry) -> None:
         """Append an entry. One that the disk does not take is counted: the soak goes on."""
-        line = line_of(entry)
         with self._lock:
-            if self._file.tell() + len(line) > self._max_bytes and not isinstance(entry, End):
+            if isinstance(entry, End) and self.left_out:
+                detail = f"{entry.detail}; {self.left_out} entries found no place in the record".removeprefix("; ")
+                entry = replace(entry, detail=detail, left_out=self.left_out)
+            line = line_of(entry)
+            if self._file.tell() + len(line) > self._room_of(entry):
                 self.left_out += 1
                 return
             try:
@@ -79,6 +100,19 @@ class Recorder:
     def close(self) -> None:
         """Write no more."""
         self._file.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes that the record has."""
+        with self._lock:
+            return self._file.seek(0, os.SEEK_END)
+
+    def _room_of(self, entry: Entry) -> int:
+        """Return how far an entry may reach: what tells of the end is worth more than one sample more."""
+        if isinstance(entry, End):
+            return self._max_bytes + MAX_END_BYTES
+        last = isinstance(entry, Heard | Lost) or (isinstance(entry, Happened) and entry.kind in LAST_KINDS)
+        return self._max_bytes - (0 if last else self._reserve_bytes)
 
     def _append(self, line: bytes) -> None:
         before = self._file.seek(0, os.SEEK_END)
@@ -152,17 +186,40 @@ def entry_of(line: bytes) -> Entry | None:
         content = json.loads(line)
     except ValueError:
         return None
-    kind = _BY_NAME.get(content.pop("kind", "")) if isinstance(content, dict) else None
+    name = content.pop("kind", "") if isinstance(content, dict) else None
+    kind = _BY_NAME.get(name) if isinstance(name, str) else None
     if kind is None:
         return None
     if "what" in content:
         content["kind"] = content.pop("what")
-    names = {field.name for field in fields(kind)}
+    hints = _hints_of(kind)
+    known = {name: value for name, value in content.items() if name in hints}
+    if not all(_fits(value, hints[name]) for name, value in known.items()):
+        return None
     try:
-        entry: Entry = kind(**{name: value for name, value in content.items() if name in names})
+        entry: Entry = kind(**known)
     except TypeError:
         return None
     return entry
+
+
+@cache
+def _hints_of(kind: type) -> Mapping[str, Any]:
+    """Return the types of the fields of an entry."""
+    return get_type_hints(kind)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Return whether a value is of a field's type, and a number one that can be reckoned with."""
+    if isinstance(hint, UnionType):
+        return any(_fits(value, each) for each in get_args(hint))
+    if get_origin(hint) is Mapping:
+        return isinstance(value, dict)
+    if hint is float:
+        return type(value) in (int, float) and abs(value) < MOST
+    if hint is int:
+        return type(value) is int and abs(value) < MOST
+    return type(value) is hint
 
 
 class _Gatherer:
@@ -233,6 +290,10 @@ def _header_of(line: bytes, file: Path) -> Header:
         raise _unreadable(file, "it does not begin with what was asked for", ExitCode.INPUT)
     if header.schema > SCHEMA:
         raise _unreadable(file, f"it was written by a newer version ({header.version})", ExitCode.INPUT)
+    if min(header.asked_seconds, header.speed, header.checkpoint_seconds) <= 0:
+        raise _unreadable(file, "what was asked for takes no time", ExitCode.INPUT)
+    if not 0 <= header.began_wall < LAST_WALL:
+        raise _unreadable(file, "it began at no moment of a calendar", ExitCode.INPUT)
     return header
 
 

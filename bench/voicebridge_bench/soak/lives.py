@@ -41,8 +41,7 @@ class Lives:
         """What it last answered; empty while it does not."""
         self.sessions: dict[int, int] = {}
         """Of which life each session is."""
-        self.expected_end = ""
-        """What is about to end it on purpose; its death is then no crash."""
+        self._expected: tuple[str, int] | None = None
         self._excused = False
         self.announced = 0
         self.log_bytes = 0
@@ -75,6 +74,14 @@ class Lives:
             self._next_look = now + (STATUS_SECONDS if self._hears else LOOK_SECONDS)
             self._ask(child, now)
 
+    def expect(self, why: str, status: int) -> None:
+        """Take the end of the present life for no crash, if it leaves with this status (minus a signal's number)."""
+        self._expected = why, status
+
+    def expect_nothing(self) -> None:
+        """Take any end for a crash again."""
+        self._expected = None
+
     def excuse(self, excused: bool) -> None:
         """Ask it nothing while it is stopped on purpose: it cannot answer."""
         self._excused = excused
@@ -99,17 +106,22 @@ class Lives:
             return
         child.send(signal.SIGCONT)
         line = self._feed.cut()
+        left_before = child.exit_status is not None
         how = _ended_in_order(child)
         status = child.exit_status
         if line is not None and status == ExitCode.OK and how == BY_ITSELF:
             self._feed.all_kept(line)
         self._tell_fed(line)
         self._bury(child)
-        kind = "hang" if how == KILLED else "stopped" if status == ExitCode.OK else "crashed"
+        # One that was ended before it heard anything says that it was given nothing.
+        given_nothing = not (self._hears or left_before) and status is not None and status > 0
+        orderly = status == ExitCode.OK or given_nothing or self._why_expected(status)
+        kind = "hang" if how == KILLED else "stopped" if orderly else "crashed"
         self._happened(time.monotonic(), kind, f"it ended {how}, {_told(status)}")
 
     def _start(self, now: float) -> None:
         self.life += 1
+        self.expect_nothing()
         self._hears, self._state, self._hanging_since = False, "", None
         self.status = {}
         self.child = Child(self._way, self.life, self._tell)
@@ -120,13 +132,17 @@ class Lives:
         self._tell_fed(self._feed.cut())
         self._bury(child)
         lived = now - child.began
-        self._short_lives = 0 if lived >= SHORT_LIFE_SECONDS or self.expected_end else self._short_lives + 1
+        why = self._why_expected(status)
+        self._short_lives = 0 if lived >= SHORT_LIFE_SECONDS or why else self._short_lives + 1
         pause = min(RESTART_SECONDS * 2 ** min(max(self._short_lives - 1, 0), 16), LONGEST_RESTART_SECONDS)
         self._start_at = now + pause
-        kind, why = ("killed", self.expected_end) if self.expected_end else ("crashed", "by itself")
-        self.expected_end = ""
         self._excused = False
-        self._happened(now, kind, f"{why}, {_told(status)}, after {lived:.1f} s")
+        kind = "killed" if why else "crashed"
+        self._happened(now, kind, f"{why or 'by itself'}, {_told(status)}, after {lived:.1f} s")
+
+    def _why_expected(self, status: int | None) -> str:
+        """Return why the present life was to end like this; nothing when it was not."""
+        return self._expected[0] if self._expected is not None and self._expected[1] == status else ""
 
     def _bury(self, child: Child) -> None:
         child.bury()

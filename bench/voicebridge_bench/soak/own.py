@@ -1,5 +1,6 @@
 """The daemon that a soak starts, feeds and troubles by itself."""
 
+import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ from voicebridge_bench.soak.trouble import schedule
 
 HOME_NAME = "daemon"
 LEFTOVER_SECONDS = 10.0
+UNREAD = "unread"
+"""Has happened when a soak was broken off and the database does not tell all of it."""
+SETTLED = ("done", "rejected", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +111,9 @@ class OwnDaemon:
 
     @property
     def heap_bytes(self) -> int | None:
-        """Python's heap at the newest checkpoint."""
-        return self._checkpoints.heap_bytes
+        """Python's heap at the newest checkpoint; None until the present life has written one."""
+        child = self.lives.child
+        return None if child is None or child.session is None else self._checkpoints.heap_of(child.session)
 
     @property
     def log_bytes(self) -> int:
@@ -158,17 +163,29 @@ class OwnDaemon:
         self._injector.stop()
         self.lives.finish()
         self.feed.stop()
+        self._take_checkpoints()
+        self._harvest("error")
+
+    def salvage(self) -> None:
+        """Write down what its database holds although it was not ended in order."""
+        self._take_checkpoints()
+        # A daemon that was killed in its start has no database yet, or none that is whole: nobody's fault.
+        self._harvest(UNREAD)
+
+    def _take_checkpoints(self) -> None:
         while new := self.new_checkpoints():
             for checkpoint in new:
                 self._tell(checkpoint)
-        self._harvest()
 
     def leave(self) -> None:
         """Let go of everything, whatever has happened."""
         self.feed.stop()
-        if self.lives.child is not None:
-            end_leftover(self.home)
-            self.lives.child.bury()
+        child = self.lives.child
+        if child is not None:
+            child.send(signal.SIGKILL)
+            child.wait(LEFTOVER_SECONDS)
+            end_leftover(self.home)  # and what it had started
+            child.bury()
         self.home.leave()
 
     def _heed(self, entry: Entry) -> None:
@@ -176,18 +193,27 @@ class OwnDaemon:
             self._announced.setdefault(entry.utterance, entry.at)
         self._tell(entry)
 
-    def _harvest(self) -> None:
+    def _harvest(self, kind: str) -> None:
+        """Write down what is in the database; ``kind`` is what it is called when it cannot be read."""
         wall_of_zero = time.time() - time.monotonic()
         life = self.lives.life
+        if not self.home.database.exists() and not self._announced:
+            return  # it was ended before it had stored anything
         try:
             ending = Ending(self.home.database, self.lives.sessions, wall_of_zero)
         except StoreError as error:
-            self._tell(Happened(time.monotonic(), "error", life, f"the database cannot be read: {error}"))
+            self._tell(Happened(time.monotonic(), kind, life, f"the database cannot be read: {error}"))
             return
+        unsettled = 0
         for heard in ending.heard(self._announced):
+            unsettled += heard.status not in SETTLED
             self._tell(heard)
         for lost in ending.lost():
             self._tell(lost)
+        if unsettled and kind == UNREAD:
+            # What a daemon that was killed had still to decode says nothing of it: no judge may take this for the end.
+            self._tell(Happened(time.monotonic(), kind, life, f"ended at once, with {unsettled} still to be decoded"))
+            return
         self._tell(Happened(time.monotonic(), "integrity", life, ending.integrity))
 
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from voicebridge.domain.errors import ExitCode, VoicebridgeError
+from voicebridge_bench.soak.record import Header
 from voicebridge_bench.soak.trouble import BY_KIND, FaultPlan
 
 EngineKind = Literal["whisper", "sphinx"]
+ENGINES: Sequence[EngineKind] = ("whisper", "sphinx")
 SECONDS_PER_HOUR = 3600.0
 KB, MB = 1_000, 1_000_000
 
@@ -144,7 +146,7 @@ HANG_DEADLINE_SECONDS = 10
 
 _OFFICE = Load(pieces=(1, 5))
 _PROFILES = (
-    Profile("office", "People who speak now and then, in a quiet room: a seventh of the time is speech.", _OFFICE),
+    Profile("office", "People who speak now and then, in a quiet room: a quarter of the time is speech.", _OFFICE),
     Profile(
         "busy",
         "Speech nearly without a rest: about half of the time, the most that keeps utterances apart.",
@@ -184,6 +186,17 @@ _PROFILES = (
     ),
 )
 PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in _PROFILES}
+
+
+def with_engine(profile: Profile, engine: object) -> Profile:
+    """Return a profile for an engine; as it is for one that is not known."""
+    kind = next((known for known in ENGINES if known == engine), None)
+    return profile if kind is None else profile.with_engine(kind)
+
+
+def profile_of(header: Header) -> Profile:
+    """Return the profile of a soak, with the engine that it was run with. Raises VoicebridgeError."""
+    return with_engine(profile_named(header.profile), header.settings.get("engine.kind"))
 
 
 def profile_named(name: str) -> Profile:

@@ -10,6 +10,10 @@ from typing import Any
 
 SCHEMA = 1
 """Grows when a field changes its meaning or goes."""
+JOURNAL = "journal"
+"""Has happened at the end of an attached soak, where the service's journal was to be read for lines of error."""
+JOURNAL_READ = "read"
+"""Its detail where that was done; where it could not be, why. Without either its log was not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,9 @@ class Sample:
     wal_bytes: int
     log_bytes: int
     disk_free_bytes: int
+    own_bytes: int | None = None
+    """Memory that it has written to and nobody shares. USS counts besides what it only reads of libraries, and that
+    becomes shared, and unshared again, as other processes of the same programs come and go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,8 @@ class End:
     at: float
     reason: str
     detail: str = ""
+    left_out: int = 0
+    """Entries of this part of the soak that found no place in the record, or no disk: what they told is not known."""
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 from voicebridge.domain.errors import ExitCode, VoicebridgeError
 from voicebridge_bench.soak.figures import length_of_time, told
 from voicebridge_bench.soak.judges.case import Case
-from voicebridge_bench.soak.profiles import profile_named
+from voicebridge_bench.soak.profiles import profile_of
 from voicebridge_bench.soak.record import Record
 from voicebridge_bench.soak.told import facts, flat, headline, outcomes, result, totals
 from voicebridge_bench.soak.verdict import Judgement, Outcome, Verdict
@@ -35,7 +35,7 @@ def write_reports(record: Record, judgement: Judgement, folder: Path) -> None:
     """Write all reports into a folder. Raises VoicebridgeError when that cannot be."""
     from voicebridge_bench.soak import plots
 
-    case = Case(record, profile_named(record.header.profile))
+    case = Case(record, profile_of(record.header))
     known = facts(case)
     subtitle = f"{known['Profile'].split(':')[0]}, {known['Soaked']}, {known['Began']}. {headline(judgement)}"
     try:

@@ -5,7 +5,7 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,9 +15,9 @@ from voicebridge import __version__
 from voicebridge.daemon.control_client import Client
 from voicebridge.domain.errors import ExitCode, VoicebridgeError
 from voicebridge_bench.soak.attached import Service
-from voicebridge_bench.soak.journal import FILE_NAME, RESUMED, Recorder, read_record, soaked_seconds
+from voicebridge_bench.soak.journal import RESUMED, Recorder, read_record, soaked_seconds
 from voicebridge_bench.soak.own import Load, OwnDaemon, Past
-from voicebridge_bench.soak.profiles import Profile, profile_named
+from voicebridge_bench.soak.profiles import Profile, profile_of, with_engine
 from voicebridge_bench.soak.record import SCHEMA, Checkpoint, End, Entry, Happened, Header
 from voicebridge_bench.soak.sampling import Sampler, sampling_seconds
 
@@ -95,6 +95,10 @@ class Subject(Protocol):
         """Let go of everything, whatever has happened."""
         ...
 
+    def salvage(self) -> None:
+        """Write down what it holds although it was not finished; after ``leave``."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -151,7 +155,10 @@ def begin(asked: Asked, folder: Path, stopping: threading.Event, show: Show) -> 
 
 def attach(connect: Callable[[], Client], asked: Asked, folder: Path, stopping: threading.Event, show: Show) -> None:
     """Look at a service that runs. Raises VoicebridgeError before it has begun."""
-    connect().close()  # nothing is written where there is nothing to look at
+    with connect() as client:  # nothing is written where there is nothing to look at
+        engine = (client.ask("status").get("status") or {}).get("engine")
+    # How long its delay may be depends on what it decodes with.
+    asked = replace(asked, profile=with_engine(asked.profile, engine))
     recorder = _new_recorder(folder)
     try:
         recorder.write(_header(asked, attached=True))
@@ -176,6 +183,7 @@ def resume(folder: Path, stopping: threading.Event, show: Show) -> None:
     asked = Asked(profile_of(header), header.asked_seconds, header.seed, header.speed, planted)
     past = Past.of(record)
     recorder = Recorder(folder)
+    recorder.left_out = record.end.left_out if record.end is not None else 0
     try:
         subject = OwnDaemon(folder, _load(asked), past, recorder.write)
         recorder.write(Happened(time.monotonic(), RESUMED, past.lives, f"after {soaked_seconds(record):.0f} s"))
@@ -184,17 +192,12 @@ def resume(folder: Path, stopping: threading.Event, show: Show) -> None:
         recorder.close()
 
 
-def profile_of(header: Header) -> Profile:
-    """Return the profile of a soak, with the engine that it was run with. Raises VoicebridgeError."""
-    profile = profile_named(header.profile)
-    engine = header.settings.get("engine.kind")
-    return profile.with_engine(engine) if engine in ("whisper", "sphinx") else profile
-
-
 def _new_recorder(folder: Path) -> Recorder:
-    if (folder / FILE_NAME).exists() and (folder / FILE_NAME).stat().st_size:
+    recorder = Recorder(folder)
+    if recorder.size:
+        recorder.close()
         raise VoicebridgeError(f"{folder} holds a soak already.", "Name another folder, or go on with --resume.")
-    return Recorder(folder)
+    return recorder
 
 
 class Conductor:
@@ -295,17 +298,25 @@ class Conductor:
 
 
 def _soak(conductor: Conductor, subject: Subject) -> None:
-    end = None
+    end, finished = None, False
     try:
         end = conductor.conduct(subject)
         subject.finish()
+        finished = True
     except BaseException as error:
-        end = End(time.monotonic(), FAILED, f"{type(error).__name__}: {error}")
+        # Asked twice to end, it is over at once; anything else is a fault of the harness.
+        asked = isinstance(error, KeyboardInterrupt)
+        detail = "asked to end at once" if asked else f"{type(error).__name__}: {error}"
+        end = End(time.monotonic(), INTERRUPTED if asked else FAILED, detail)
         raise
     finally:
-        subject.leave()
-        if end is not None:
-            conductor.tell(end)
+        try:
+            subject.leave()
+            if not finished:
+                subject.salvage()
+        finally:
+            if end is not None:
+                conductor.tell(end)
 
 
 def _load(asked: Asked) -> Load:
@@ -320,7 +331,9 @@ def _load(asked: Asked) -> Load:
 
 
 def _header(asked: Asked, *, attached: bool) -> Header:
-    settings = {"engine.kind": asked.profile.load.engine, **asked.profile.settings}
+    settings: dict[str, str] = {"engine.kind": asked.profile.load.engine}
+    # Of a service's own settings no more than that is known.
+    settings |= {} if attached else asked.profile.settings
     if asked.planted:
         settings["planted"] = asked.planted
     return Header(
@@ -335,7 +348,7 @@ def _header(asked: Asked, *, attached: bool) -> Header:
         began_wall=time.time(),
         began=time.monotonic(),
         host=_host(),
-        settings={} if attached else settings,
+        settings=settings,
     )
 
 

@@ -56,6 +56,7 @@ class Sampler:
             wal_bytes=_size(self._database.with_name(self._database.name + "-wal")),
             log_bytes=log_bytes,
             disk_free_bytes=_free(self._state),
+            own_bytes=_own(process),
         )
 
 
@@ -65,6 +66,16 @@ def _uss(process: psutil.Process) -> int | None:
         return int(process.memory_full_info().uss)
     except psutil.AccessDenied:
         return None
+
+
+def _own(process: psutil.Process) -> int | None:
+    """Return what it has written to and shares with nobody (`Private_Dirty`; in memory or swapped out)."""
+    try:
+        told = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii")
+    except OSError:
+        return None
+    sizes = {line.split()[0]: line.split()[1] for line in told.splitlines() if line.endswith(" kB")}
+    return 1024 * (int(sizes.get("Private_Dirty:", 0)) + int(sizes.get("SwapPss:", 0))) or None
 
 
 def _open_files(process: psutil.Process) -> int:

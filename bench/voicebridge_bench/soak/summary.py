@@ -7,7 +7,7 @@ import click
 
 from voicebridge_bench.soak.figures import told
 from voicebridge_bench.soak.judges.case import Case
-from voicebridge_bench.soak.profiles import profile_named
+from voicebridge_bench.soak.profiles import profile_of
 from voicebridge_bench.soak.record import Record
 from voicebridge_bench.soak.told import facts, headline, result
 from voicebridge_bench.soak.verdict import Judgement, Outcome, Verdict
@@ -20,7 +20,7 @@ _PAINT = {Outcome.FAIL: "red", Outcome.INCONCLUSIVE: "yellow", Outcome.PASS: "gr
 
 def summary(record: Record, judgement: Judgement) -> str:
     """Return the summary; coloured, where click shows colours."""
-    case = Case(record, profile_named(record.header.profile))
+    case = Case(record, profile_of(record.header))
     known = facts(case)
     word = result(judgement)
     lines = [
@@ -49,7 +49,11 @@ def _plain(verdict: Verdict) -> bool:
 def _row(verdict: Verdict) -> str:
     label = click.style(f"{_LABELS[verdict.outcome]:14}", fg=_PAINT[verdict.outcome])
     bound = "" if verdict.bound is None else f"bound {told(verdict.bound, verdict.unit)}"
-    return f"{label}{verdict.title:38}{told(verdict.figure, verdict.unit):>14}   {bound}".rstrip()
+    least = verdict.facts.get("smallest_told")
+    if least is not None and verdict.outcome is not Outcome.FAIL:
+        # What a pass, or no verdict, is worth; of a failure the sentence below says it.
+        bound += f", tells {told(least, verdict.unit)}"
+    return f"{label}{verdict.title:38}{told(verdict.figure, verdict.unit):>12}  {bound}".rstrip()
 
 
 def _wrapped(sentence: str) -> list[str]:

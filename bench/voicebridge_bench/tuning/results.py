@@ -28,6 +28,7 @@ class CandidateResult(Record):
     delay_p50_ms: float | None
     """Null where so many files were missed that no text ever came."""
     delay_p95_ms: float | None
+    """Null for fewer than 20 files, too."""
     decode_p50_ms: float | None
     memory_mb: float
     fault: str

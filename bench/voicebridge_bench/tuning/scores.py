@@ -9,6 +9,8 @@ RESAMPLINGS = 2000
 SEED = 1
 ALIKE = 0.05
 """Delays that differ by less are about the same: the machine's own unrest is as large."""
+FEWEST_FOR_P95 = 20
+"""A p95 of fewer files is their largest, or nearly so."""
 MISSED_DELAY_MS = float("inf")
 """Of a file in which nothing was heard: no text ever came."""
 
@@ -48,6 +50,16 @@ class Score:
         delays = sorted(MISSED_DELAY_MS if one.delay_ms is None else one.delay_ms for one in self.files.values())
         return delays[min(round(percentile / 100 * (len(delays) - 1)), len(delays) - 1)]
 
+    @property
+    def late_percent(self) -> float:
+        """Which percentile of the delays decides: 95 where there are files enough for it, else the median."""
+        return 95 if len(self.files) >= FEWEST_FOR_P95 else 50
+
+    @property
+    def deciding_ms(self) -> float:
+        """That percentile."""
+        return self.delay_ms(self.late_percent)
+
 
 def fronts(scores: Sequence[Score]) -> list[list[Score]]:
     """Return candidates by rank: those that none beats in error and delay, then those that only these beat."""
@@ -86,17 +98,18 @@ def choose(
 ) -> tuple[Score, Score] | None:
     """Return the recommended candidate and the one with the fewest errors; None when nothing was tried.
 
-    Recommended is the quickest (by its p95) of those whose error rate is at most so many percentage points above. Of
-    those about as quick it is the one with the fewest errors, then the least disliked, then the lightest.
+    Recommended is the quickest (by its p95; by its median below 20 files) of those whose error rate is at most so many
+    percentage points above. Of those about as quick it is the one with the fewest errors, then the least disliked, then
+    the lightest.
     """
     final = finalists(scores)
     if not final:
         return None
-    best = min(final, key=lambda one: (one.error_rate, one.delay_ms(95)))
+    best = min(final, key=lambda one: (one.error_rate, one.deciding_ms))
     good = [one for one in final if one.error_rate <= best.error_rate + allowed_points / 100]
-    quickest = min(one.delay_ms(95) for one in good)
-    alike = [one for one in good if one.delay_ms(95) <= quickest * (1 + ALIKE)]
-    return min(alike, key=lambda one: (one.error_rate, dislike(one), one.memory_mb, one.delay_ms(95))), best
+    quickest = min(one.deciding_ms for one in good)
+    alike = [one for one in good if one.deciding_ms <= quickest * (1 + ALIKE)]
+    return min(alike, key=lambda one: (one.error_rate, dislike(one), one.memory_mb, one.deciding_ms)), best
 
 
 def difference(score: Score, other: Score) -> tuple[float, float]:

@@ -41,7 +41,7 @@ def _faults(result: TuneResult) -> dict[str, list[str]]:
 
 
 def _order(one: CandidateResult) -> tuple[int, float, float]:
-    return -one.files, one.error_rate or 0.0, one.delay_p95_ms or float("inf")
+    return -one.files, one.error_rate or 0.0, one.delay_p95_ms or one.delay_p50_ms or float("inf")
 
 
 def _row(one: CandidateResult, recommended: str | None) -> str:

@@ -12,7 +12,7 @@ from voicebridge_bench.components.host import is_busy
 from voicebridge_bench.components.results import Host
 from voicebridge_bench.tuning.candidates import VAD_MODES, Candidate
 from voicebridge_bench.tuning.results import CandidateResult, Round, TuneResult
-from voicebridge_bench.tuning.scores import ALIKE, Score, choose, difference, finalists
+from voicebridge_bench.tuning.scores import ALIKE, FEWEST_FOR_P95, Score, choose, difference, finalists
 from voicebridge_bench.tuning.trying import Trials
 
 FEW_FILES = 10
@@ -79,9 +79,9 @@ def reasons_for(chosen: Score, best: Score, trials: Trials, allowed_points: floa
     count = len(finalists(trials.scores))
     words = sum(one.words for one in chosen.files.values())
     told = f"Its word error rate is {chosen.error_rate:.1%} on {len(chosen.files)} files ({words} words)"
-    found = [
-        f"{told}, its delay {_seconds(chosen.delay_ms())} at the median and {_seconds(chosen.delay_ms(95))} at p95."
-    ]
+    p95 = chosen.late_percent == 95
+    late = f" and {_seconds(chosen.delay_ms(95))} at p95" if p95 else f"; p95 needs {FEWEST_FOR_P95} files"
+    found = [f"{told}, its delay {_seconds(chosen.delay_ms())} at the median{late}."]
     if chosen is best:
         found.append(f"Of the {count} candidates that were heard longest none has fewer errors.")
         return found
@@ -89,7 +89,8 @@ def reasons_for(chosen: Score, best: Score, trials: Trials, allowed_points: floa
     more = chosen.error_rate - best.error_rate
     found.append(
         f"The fewest errors has {trials.candidates[best.number].title}: {best.error_rate:.1%}, at a delay of "
-        f"{_seconds(best.delay_ms(95))} (p95). The difference, {more:+.1%} (95 % interval {low:+.1%} to {high:+.1%}), "
+        f"{_seconds(best.deciding_ms)} ({'p95' if p95 else 'median'}). The difference, {more:+.1%} "
+        f"(95 % interval {low:+.1%} to {high:+.1%}), "
         f"is within the {allowed_points:g} points that are allowed for a shorter delay."
     )
     found.append(
@@ -126,7 +127,7 @@ def _candidate(score: Score, candidate: Candidate, final: bool) -> CandidateResu
         error_rate=score.error_rate if tried else None,
         missed=score.missed,
         delay_p50_ms=_finite(score.delay_ms()) if tried else None,
-        delay_p95_ms=_finite(score.delay_ms(95)) if tried else None,
+        delay_p95_ms=_finite(score.delay_ms(95)) if score.late_percent == 95 else None,
         decode_p50_ms=statistics.median(one.decode_ms for one in tried) if tried else None,
         memory_mb=score.memory_mb,
         fault=score.fault,

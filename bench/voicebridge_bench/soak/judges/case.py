@@ -1,16 +1,17 @@
 """What every judge looks at: a record, the profile it was made with, and what follows from both."""
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
 from typing import Any
 
-from voicebridge.domain.units import FRAMES_PER_SECOND, SAMPLE_RATE
-from voicebridge_bench.soak.journal import stretches
-from voicebridge_bench.soak.judges.spans import Stretch, covers, seconds, within
+from voicebridge.domain.units import FRAME_MS, FRAMES_PER_SECOND, SAMPLE_RATE
+from voicebridge_bench.soak.journal import RESUMED, stretches
+from voicebridge_bench.soak.judges.spans import Stretch, covers, seconds, within, without
 from voicebridge_bench.soak.profiles import SECONDS_PER_HOUR, Profile
-from voicebridge_bench.soak.record import Checkpoint, Record
+from voicebridge_bench.soak.record import Checkpoint, Happened, Record
 from voicebridge_bench.soak.trouble import ENGINE_HANG, KILL, SOURCE_LOSS, STOP
 from voicebridge_bench.soak.verdict import Outcome, Verdict
 
@@ -25,8 +26,13 @@ DEAFENING = frozenset({KILL, STOP, SOURCE_LOSS})
 """While these last nothing can be heard; with any other it is to hear on."""
 SEEN_SECONDS = 1.0
 """That a process is gone is seen so much later at most."""
+INTERRUPTED = "interrupted"
+NOT_READ = "Cut off before the database was read."
 MARGIN_SECONDS = 2.0
 """What a fault does may be seen so much before or after: the harness looks from outside, now and then."""
+
+
+FRAME_SECONDS = FRAME_MS / 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,23 @@ class Case:
         return self.record.header.speed == 1
 
     @cached_property
+    def not_harvested(self) -> str:
+        """Why the record does not hold what the database held in the end; empty when it does.
+
+        What the database holds is written down after the load, and the integrity check is the last of it.
+        """
+        record = self.record
+        if record.end is not None and record.end.left_out:
+            missing = plural(record.end.left_out, "entry", "entries")
+            return f"The record is not whole: {missing} found no place in it."
+        if record.header.attached:
+            return ""
+        read = max((each.at for each in record.happened if each.kind == "integrity"), default=-math.inf)
+        later = [told.at for told in record.announced]
+        later += [each.at for each in record.happened if each.kind == RESUMED]
+        return "" if read > -math.inf and read >= max(later, default=read) else NOT_READ
+
+    @cached_property
     def sessions(self) -> dict[Any, list[Checkpoint]]:
         """The checkpoints of each session, in the order in which they were read."""
         found: dict[Any, list[Checkpoint]] = {}
@@ -107,8 +130,9 @@ class Case:
         """How often a checkpoint is due; a running service has an interval of its own."""
         if not self.record.header.attached:
             return self.record.header.checkpoint_seconds
-        told = [checkpoint.content.get("interval_seconds") for checkpoint in self.record.checkpoints]
-        known = [float(seconds) for seconds in told if isinstance(seconds, int | float)]
+        told = [checkpoint.content for checkpoint in self.record.checkpoints]
+        # The first of a session comes seconds after its start, and tells of those seconds.
+        known = [float(each["interval_seconds"]) for each in told if _is_regular(each)]
         return median(known) if known else DEFAULT_CHECKPOINT_SECONDS
 
     @property
@@ -134,13 +158,24 @@ class Case:
     def _end_of_stretch(self, at: float) -> float:
         return next((end for begin, end in self.soaked if at <= end), self.over)
 
-    def excused(self, kinds: Collection[str] | None = None, margin_seconds: float = MARGIN_SECONDS) -> list[Stretch]:
-        """Return when faults (of such kinds) explain what went wrong: from beginning to end of the allowance."""
+    @property
+    def ended_early(self) -> bool:
+        """True when it was asked to end, or was cut off, before its time."""
+        return self.record.end is None or self.record.end.reason == INTERRUPTED
+
+    def excused(
+        self, kinds: Collection[str] | None = None, margin_seconds: float = MARGIN_SECONDS, life: int | None = None
+    ) -> list[Stretch]:
+        """Return when faults (of such kinds, in a life) explain what went wrong, allowances included."""
         return [
             (fault.began - margin_seconds, max(fault.began, fault.ended) + fault.allowance_seconds + margin_seconds)
             for fault in self.record.faults
-            if kinds is None or fault.kind in kinds
+            if (kinds is None or fault.kind in kinds) and life in (None, fault.life)
         ]
+
+    def explains(self, begin: float, end: float) -> bool:
+        """Return whether faults explain all of a stretch."""
+        return seconds(without([(begin, end)], self.excused())) <= FRAME_SECONDS
 
     def may_be_deaf(self) -> list[Stretch]:
         """Return when faults explain that nothing is heard: while they take hearing away, and in their allowance."""
@@ -152,19 +187,39 @@ class Case:
             for fault in self.record.faults
         ]
 
-    def unexplained(self, kinds: Sequence[str], faults: Collection[str] | None = None) -> list[tuple[float, str]]:
-        """Return what happened of such kinds, as moment and detail, while no fault (of such kinds) explains it."""
+    def unexplained(
+        self,
+        kinds: Sequence[str],
+        faults: Collection[str] | None = None,
+        also: Callable[[Happened], bool] = lambda _: False,
+    ) -> list[tuple[float, str]]:
+        """Return what happened of such kinds, as moment and detail, that no fault (of such kinds) explains.
+
+        ``also`` says what else is explained.
+        """
         excused = self.excused(faults)
         return [
             (moment.at, moment.detail or moment.kind)
             for moment in self.record.happened
-            if moment.kind in kinds and not covers(excused, moment.at)
+            if moment.kind in kinds and not covers(excused, moment.at) and not also(moment)
         ]
+
+
+def _is_regular(content: Mapping[str, Any]) -> bool:
+    interval, uptime = content.get("interval_seconds"), content.get("uptime_seconds")
+    if not isinstance(interval, int | float) or not isinstance(uptime, int | float):
+        return False
+    return uptime > 1.5 * interval
 
 
 def frames_received(content: Any) -> int:
     """Return how many frames a checkpoint reports since its session began."""
     return int((content.get("frames") or {}).get("received") or 0)
+
+
+def inconclusive(code: str, title: str, unit: str, why: str) -> Verdict:
+    """Return the verdict on what cannot be told from this record."""
+    return Verdict(code, title, Outcome.INCONCLUSIVE, None, None, unit, why)
 
 
 def not_judged(code: str, title: str, unit: str, why: str) -> Verdict:

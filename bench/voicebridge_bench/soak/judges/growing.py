@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from voicebridge_bench.soak.figures import told
+from voicebridge_bench.soak.figures import length_of_time, told
 from voicebridge_bench.soak.growth import Life, Limit, Told, grown
 from voicebridge_bench.soak.judges.case import Case, not_judged, plural
 from voicebridge_bench.soak.profiles import KB, MB, SECONDS_PER_HOUR
@@ -17,6 +17,16 @@ PAGE_BYTES = 4096
 ANCHOR_SECONDS = 60.0
 """`health.anchor_seconds` by default."""
 _OUTCOMES = {Told.WITHIN: Outcome.PASS, Told.ABOVE: Outcome.FAIL, Told.UNCERTAIN: Outcome.INCONCLUSIVE}
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What grows, and how that is told: in ``unit``, ``factor`` of what is measured."""
+
+    code: str
+    title: str
+    unit: str
+    factor: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +53,13 @@ def judge(case: Case) -> list[Verdict]:
 
 def _measured(case: Case) -> dict[str, Measured]:
     seen = any(sample.uss_bytes is not None for sample in case.record.samples)
-    memory = Measured("memory", "Memory (USS)", "KB/h", 1 / KB, lambda sample: sample.uss_bytes, PAGE_BYTES, 12 * MB)
+    all_own = seen and all(sample.own_bytes is not None for sample in case.record.samples)
+
+    def own(sample: Sample) -> float | None:
+        # Of USS, what the process has written to; the rest changes with who else runs (see Sample.own_bytes).
+        return sample.own_bytes if all_own else sample.uss_bytes
+
+    memory = Measured("memory", "Memory (USS)", "KB/h", 1 / KB, own, PAGE_BYTES, 12 * MB)
     if not seen:
         # Without the right to read another user's map of memory; what is shared is in it, too.
         memory = Measured(
@@ -61,7 +77,14 @@ def _measured(case: Case) -> dict[str, Measured]:
         "open_files": Measured("open_files", "Open files", "/h", 1, lambda sample: sample.open_files or None, 1, 4),
         "threads": Measured("threads", "Threads", "/h", 1, lambda sample: sample.threads, 1, 4),
         "database_bytes": Measured(
-            "database", "Database", "KB/h", 1 / KB, lambda sample: sample.database_bytes, PAGE_BYTES, 256 * KB, False
+            "database",
+            "Database",
+            "KB/h",
+            1 / KB,
+            lambda sample: sample.database_bytes or None,
+            PAGE_BYTES,
+            256 * KB,
+            False,
         ),
         "log_bytes": Measured("log", "Log", "KB/h", 1 / KB, log, 100, 64 * KB, False),
     }
@@ -80,7 +103,8 @@ def _judged(case: Case, measured: Measured, per_hour: float) -> Verdict:
     if not lives:
         return not_judged(measured.code, measured.title, measured.unit, "It cannot be seen in this kind of run.")
     limit = Limit(per_hour, measured.quantum, measured.settling)
-    return verdict_of(measured.code, measured.title, measured.unit, limit, lives, measured.factor)
+    named = Named(measured.code, measured.title, measured.unit, measured.factor)
+    return verdict_of(named, limit, lives, case.pace)
 
 
 def _lives(case: Case, measured: Measured) -> list[Life]:
@@ -100,9 +124,10 @@ def _life(pairs: Sequence[tuple[float, float]]) -> Life:
     return Life(np.array(hours, float), np.array(values, float))
 
 
-def verdict_of(code: str, title: str, unit: str, limit: Limit, lives: Sequence[Life], factor: float = 1.0) -> Verdict:
-    """Return the verdict on a growth, told in ``unit``: ``factor`` times what was measured."""
-    growth = grown(lives, limit)
+def verdict_of(named: Named, limit: Limit, lives: Sequence[Life], pace: float = 1.0) -> Verdict:
+    """Return the verdict on a growth; ``pace`` as for ``grown``."""
+    code, title, unit, factor = named.code, named.title, named.unit, named.factor
+    growth = grown(lives, limit, pace)
     outcome, bound = _OUTCOMES[growth.told], limit.per_hour * factor
     leak = growth.leak_per_hour * factor
     facts = {
@@ -120,5 +145,8 @@ def verdict_of(code: str, title: str, unit: str, limit: Limit, lives: Sequence[L
     sentence = f"{found if high > low or low else 'No growth seen'}; this run can tell {told(least, unit)} or more."
     if outcome is Outcome.INCONCLUSIVE:
         sentence += " Too short, or too noisy, to say that it keeps the bound."
+    if pace != 1:
+        clock = growth.judged_hours / pace
+        sentence += f" Hours are of audio; by the clock {length_of_time(clock * SECONDS_PER_HOUR)} were judged."
     facts |= {"low": low, "high": high, "smallest_told": least}
     return Verdict(code, title, outcome, growth.per_hour * factor, bound, unit, sentence, facts)

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 
 from voicebridge_bench.soak.judges.case import ENDING_FAULTS, Case, not_judged, outcome_of, plural
+from voicebridge_bench.soak.record import JOURNAL, JOURNAL_READ, Happened
 from voicebridge_bench.soak.trouble import ENGINE_HANG, STOP
 from voicebridge_bench.soak.verdict import Verdict
 
 SOUND = "ok"
+FATAL = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGKILL")
+"""Nobody who is asked to leave leaves by these."""
 SHOWN = 5
 """So many are quoted; all are counted."""
 
@@ -17,7 +20,9 @@ def judge(case: Case) -> list[Verdict]:
 
 
 def _crashes(case: Case) -> Verdict:
-    ends = case.unexplained(["crashed", "killed"], ENDING_FAULTS)
+    # What ended as a fault was to end it was killed; no fault explains a crash.
+    crashed = case.unexplained(["crashed"], (), lambda moment: _was_asked_to(case, moment))
+    ends = sorted([*crashed, *case.unexplained(["killed"], ENDING_FAULTS)])
     lives = len(case.lives)
     sentence = (
         f"The process left {plural(len(ends), 'time')} by itself." if ends else "The process never left by itself."
@@ -29,6 +34,13 @@ def _crashes(case: Case) -> Verdict:
     )
 
 
+def _was_asked_to(case: Case, moment: Happened) -> bool:
+    """Return whether a daemon left because it was asked to while it started: whatever its exit status then is."""
+    ended = case.record.end is not None and moment.at >= case.record.end.at
+    begun = any(life.number == moment.life and life.ready is not None for life in case.lives)
+    return ended and not begun and not any(signal in moment.detail for signal in FATAL)
+
+
 def _hangs(case: Case) -> Verdict:
     hangs = case.unexplained(["hang"], {STOP, ENGINE_HANG})
     sentence = f"It stood still {plural(len(hangs), 'time')}." if hangs else "It never stood still."
@@ -36,15 +48,16 @@ def _hangs(case: Case) -> Verdict:
 
 
 def _errors(case: Case) -> Verdict:
+    title = "No errors in the log"
+    if case.record.header.attached and (why := _not_read(case)):
+        return not_judged("errors", title, "", why)
     errors = case.unexplained(["error"])
     bound = case.profile.bounds.error_lines
     sentence = "The log has no line of error that no fault explains."
     if errors:
         sentence = f"{plural(len(errors), 'line')} of error that no fault explains. The first: {errors[0][1][:160]}"
     passed = len(errors) <= bound
-    return Verdict(
-        "errors", "No errors in the log", outcome_of(passed), len(errors), bound, "", sentence, _quoted(case, errors)
-    )
+    return Verdict("errors", title, outcome_of(passed), len(errors), bound, "", sentence, _quoted(case, errors))
 
 
 def _integrity(case: Case) -> Verdict:
@@ -60,3 +73,11 @@ def _integrity(case: Case) -> Verdict:
 
 def _quoted(case: Case, found: Sequence[tuple[float, str]]) -> dict[str, object]:
     return {"first": [f"after {at - case.began:.1f} s: {detail}" for at, detail in found[:SHOWN]]} if found else {}
+
+
+def _not_read(case: Case) -> str:
+    """Return why the journal of a service that is only looked at was not read; empty when it was."""
+    told = [moment.detail for moment in case.record.happened if moment.kind == JOURNAL]
+    if not told:
+        return "The journal of the service was not read."
+    return "" if told[-1] == JOURNAL_READ else f"The journal of the service was not read: {told[-1]}"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from voicebridge.domain.units import SAMPLE_RATE
-from voicebridge_bench.soak.judges.case import Case, not_judged, outcome_of, plural
+from voicebridge_bench.soak.judges.case import Case, inconclusive, not_judged, outcome_of, plural
 from voicebridge_bench.soak.judges.spans import covers
 from voicebridge_bench.soak.record import Heard, Played
 from voicebridge_bench.soak.verdict import Outcome, Verdict
@@ -19,6 +19,11 @@ from voicebridge_bench.words import normalised
 Placed = TypeVar("Placed", Heard, Played)
 
 SETTLED = ("done", "rejected", "failed")
+UNDERSTOOD = ("done", "rejected")
+"""It was heard: there is text, or it was not believed. One that failed, or still waits, is speech without an answer."""
+HEARD_SHARE = 0.5
+"""So much of a piece is in utterances: a detector leaves out what is quiet at its ends.
+Each of 608 pieces of two soaks had 60 % or more."""
 SAME_SHARE = 0.5
 """Two utterances that share half of the shorter one are the same speech; a pre-roll shares 0.3 s at most."""
 NEAR_SAMPLES = SAMPLE_RATE // 2
@@ -45,7 +50,7 @@ def judge(case: Case) -> list[Verdict]:
             not_judged("word_error", "The words are right", "%", why),
             not_judged("false_utterances", "Nothing heard that nobody said", "/h", why),
         ]
-    kept = _once(case.record.heard)
+    kept = once(case.record.heard)
     return [_lost(case), _doubled(case), _heard(case, kept), _word_error(case, kept), _false(case, kept)]
 
 
@@ -61,7 +66,7 @@ def _same(first: Heard, second: Heard) -> bool:
     return overlap(first, second) > SAME_SHARE * shorter
 
 
-def _once(heard: Sequence[Heard]) -> list[Heard]:
+def once(heard: Sequence[Heard]) -> list[Heard]:
     """Return utterances in order, those left out that are the one before again."""
     kept: list[Heard] = []
     for utterance in sorted(heard, key=lambda each: (each.life, each.start_sample, each.utterance)):
@@ -74,8 +79,8 @@ def _lost(case: Case) -> Verdict:
     stored = {utterance.utterance for utterance in case.record.heard if utterance.status in SETTLED}
     announced = {told.utterance for told in case.record.announced}
     title = "No announced utterance lost"
-    if case.record.end is None and not stored:
-        return Verdict("lost", title, Outcome.INCONCLUSIVE, None, 0, "", "Cut off before the database was read.")
+    if case.not_harvested:
+        return inconclusive("lost", title, "", case.not_harvested)
     lost = sorted(announced - stored)
     sentence = f"Of {plural(len(announced), 'announced utterance')} {len(lost) or 'none'} is missing in the database."
     if len(lost) > 1:
@@ -89,12 +94,14 @@ def _doubled(case: Case) -> Verdict:
     told = Counter((announced.life, announced.utterance) for announced in case.record.announced)
     again = {utterance for (_, utterance), times in told.items() if times > 1}
     again |= {utterance.utterance for utterance in case.record.heard} - {
-        utterance.utterance for utterance in _once(case.record.heard)
+        utterance.utterance for utterance in once(case.record.heard)
     }
     sentence = (
         f"{plural(len(again), 'utterance')} stored or announced twice." if again else "Every utterance is there once."
     )
     facts = {"utterances": sorted(again)[:SHOWN]} if again else {}
+    if case.not_harvested and not again:
+        return inconclusive("doubled", "None twice", "", case.not_harvested)
     return Verdict("doubled", "None twice", outcome_of(not again), len(again), 0, "", sentence, facts)
 
 
@@ -102,10 +109,10 @@ def _heard(case: Case, kept: Sequence[Heard]) -> Verdict:
     title = "Everything said was heard"
     if not case.record.played:
         return not_judged("heard", title, "", "Nothing was said.")
-    if case.record.end is None and not kept:
-        return Verdict("heard", title, Outcome.INCONCLUSIVE, None, 0, "", "Cut off before the database was read.")
-    found = _matched(case.record.played, kept)
-    missed = [piece for piece, own in zip(case.record.played, found, strict=True) if not own]
+    if case.not_harvested:
+        return inconclusive("heard", title, "", case.not_harvested)
+    found = matched(case.record.played, kept)
+    missed = [piece for piece, own in zip(case.record.played, found, strict=True) if not _is_heard(piece, own)]
     sentence = (
         f"{plural(len(case.record.played), 'piece')} of speech played, {len(missed) or 'none'} without an utterance."
     )
@@ -117,9 +124,17 @@ def _heard(case: Case, kept: Sequence[Heard]) -> Verdict:
     return Verdict("heard", title, outcome_of(not missed), len(missed), 0, "", sentence, facts)
 
 
+def _is_heard(piece: Played, own: Sequence[Heard]) -> bool:
+    """Return whether utterances that were understood hold enough of a piece; they are apart from each other."""
+    shared = sum(overlap(each, piece) for each in own if each.status in UNDERSTOOD)
+    return shared >= HEARD_SHARE * (piece.end_sample - piece.start_sample)
+
+
 def _word_error(case: Case, kept: Sequence[Heard]) -> Verdict:
     title, engine = "The words are right", _engine_of(case)
     bound = case.profile.bounds.word_error.get(engine)
+    if case.not_harvested:
+        return inconclusive("word_error", title, "%", case.not_harvested)
     pairs = [pair for pair in _said_and_heard(case, kept, engine) if pair[0]]
     if bound is None or not pairs:
         return not_judged("word_error", title, "%", f"No speech was played that the engine {engine} is to understand.")
@@ -140,7 +155,7 @@ def _said_and_heard(case: Case, kept: Sequence[Heard], engine: str) -> list[tupl
     """
     said: list[list[str]] = []
     heard: list[list[Heard]] = []
-    for piece, own in zip(case.record.played, _matched(case.record.played, kept), strict=True):
+    for piece, own in zip(case.record.played, matched(case.record.played, kept), strict=True):
         if piece.engine != engine or not own:
             continue
         if not heard or heard[-1][-1] is not own[0]:
@@ -170,6 +185,8 @@ def _engine_of(case: Case) -> str:
 def _false(case: Case, kept: Sequence[Heard]) -> Verdict:
     """Judge text that nobody said: too many only when a rate at the bound would hardly show so many."""
     title, bound, hours = "Nothing heard that nobody said", case.profile.bounds.false_per_hour, case.audio_hours
+    if case.not_harvested:
+        return inconclusive("false_utterances", title, "/h", case.not_harvested)
     said = _by_life(sorted(case.record.played, key=lambda piece: piece.start_sample))
     texts = [each for each in kept if each.status == "done" and each.text.strip()]
     false = [each for each in texts if not _near(each, said[each.life]) and not _cut_off(case, each, said[each.life])]
@@ -215,7 +232,7 @@ def _cut_off(case: Case, heard: Heard, said: Sequence[Played]) -> bool:
     return heard.start_sample >= (said[-1].end_sample if said else 0)
 
 
-def _matched(played: Sequence[Played], kept: Sequence[Heard]) -> list[list[Heard]]:
+def matched(played: Sequence[Played], kept: Sequence[Heard]) -> list[list[Heard]]:
     """Return the utterances that overlap each piece, in order."""
     by_life = _by_life(kept)
     found: list[list[Heard]] = []

@@ -92,6 +92,7 @@ def test_a_reader_is_given_what_is_settled_with_its_number(seen: Open) -> None:
     assert [(number, record["utterance_id"]) for number, record in resumed] == [
         (second["sequence"], second["utterance_id"])
     ]
+    assert [[word["text"] for word in record["words"]] for _, record in resumed] == [["turn", "on", "the", "lights"]]
     assert seen.window.feed.newest() == second["sequence"]
     reader.close()
     assert seen.opened.counters() == {"feed_dropped": 0, "partials_passed_over": 0, "feed_readers": 0}
@@ -213,6 +214,19 @@ def test_a_reader_is_given_no_partial_after_the_end_of_its_utterance(kind: str) 
     for entry in (partial_entry(1), partial_entry(2), ending):
         reader.offer(entry)
     assert reader.take() == [ending, partial_entry(2)]
+
+
+@pytest.mark.parametrize("kind", ["pending", "utterance"])
+def test_a_partial_that_comes_after_the_end_of_its_utterance_is_passed_over(kind: str) -> None:
+    reader = partials_reader()
+    reader.offer({"type": kind, "session_id": 1, "start_sample": 2})
+    reader.take()
+    for start in (2, 1, 3):
+        reader.offer(partial_entry(start))
+    reader.offer({"type": "utterance", "session_id": 0, "start_sample": 9})  # one of a session before
+    reader.offer(partial_entry(2))
+    assert [entry for entry in reader.take() if entry["type"] == "partial"] == [partial_entry(3)]
+    assert reader.partials_passed_over == 3
 
 
 def test_however_many_partials_come_a_reader_loses_nothing_else() -> None:

@@ -172,7 +172,8 @@ class FakeFeed:
         """Commit these utterances, and announce them."""
         for number in numbers:
             self.store.held.append(one := utterance(number, **changed))
-            self.announce({"type": "utterance", "sequence": number, **one})
+            told = {name: value for name, value in one.items() if name != "words"}
+            self.announce({"type": "utterance", "sequence": number, **told})
 
     def announce(self, entry: Json) -> None:
         for reader in list(self.readers):

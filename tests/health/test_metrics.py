@@ -109,6 +109,12 @@ def test_counters_of_the_status_are_sorted_by_what_they_count() -> None:
     assert sum(key[0] == "voicebridge_bound_reached_total" for key in found) == 1
 
 
+def test_partials_that_no_reader_was_given_are_no_outcome_of_their_decodes() -> None:
+    found = scraped(counters={"partials_decoded": 7, "partials_passed_over": 2})
+    assert {key[1]: value for key, value in found.items() if key[0] == "voicebridge_partials_total"} == {"decoded": 7}
+    assert found["voicebridge_partials_passed_over_total",] == 2
+
+
 def of_checkpoint(record: Mapping[str, Any]) -> dict[tuple[str, ...], float]:
     return samples_by_name(asdict(status()), record)
 

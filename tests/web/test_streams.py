@@ -2,11 +2,12 @@ import asyncio
 import errno
 import logging
 import socket
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.fakes.window import FakeDaemon, reason, utterance
+from tests.fakes.window import FakeDaemon, FakeFeed, reason, utterance
 from tests.web.serving import SECONDS, EventReader, everything_from, served
 from voicebridge.domain.errors import StoreBusyError
 from voicebridge.web.connection import TAKE_SECONDS
@@ -80,6 +81,93 @@ def test_what_is_both_in_the_store_and_in_the_queue_comes_once() -> None:
         stream.offer("utterance", b"%d" % number, number)
     stream.sent_sequence = 6
     assert stream.take() == b"7"
+
+
+WORDS = [{"text": "turn", "start_sample": 0, "end_sample": 4000, "probability": 0.9}]
+
+
+def with_words(number: int) -> dict[str, Any]:
+    return utterance(number, words=WORDS, confidence=0.9)
+
+
+class Settling(FakeFeed):
+    """A feed in which the third utterance is settled while it is asked how far it is."""
+
+    def newest(self) -> int:
+        newest = super().newest()
+        if newest == 2:
+            self.settle(3)
+        return newest
+
+
+def test_what_is_settled_while_somebody_comes_back_comes_once() -> None:
+    async def read() -> bytes:
+        daemon, counters = FakeDaemon(), Counters()
+        feed = Settling(daemon.store)
+        feed.settle(1, 2)
+        streams = Streams(replace(daemon.window, feed=feed), Reads(counters), counters, most=10)
+        stream = streams.open(frozenset({"state", "utterance"}))
+        got = b""
+        async for frames in streams.told(stream, 1):
+            got += frames
+            if b"id: 3" in got and feed.newest() != 4:
+                feed.settle(4)
+            if b"id: 4" in got:
+                break
+        streams.close(stream)
+        return got
+
+    got = asyncio.run(asyncio.wait_for(read(), SECONDS))
+    assert [got.count(b"id: %d\n" % number) for number in (1, 2, 3, 4)] == [0, 1, 1, 1]
+    assert got.index(b"event: state") < got.index(b"id: 2\n")
+
+
+def test_who_comes_back_is_given_the_words_of_the_last_one_too() -> None:
+    with served() as server:
+        server.daemon.store.held += [with_words(1), with_words(2), with_words(3), utterance(4)]
+        with EventReader(server, "/api/events?types=utterance,words", **{"Last-Event-ID": "2"}) as reader:
+            events = reader.events()
+            assert "retry" in next(events)
+            got = [next(events) for _ in range(4)]
+        assert [(event["event"], event["data"]["utterance_id"]) for event in got] == [
+            ("words", 2),
+            ("utterance", 3),
+            ("words", 3),
+            ("utterance", 4),
+        ]
+        assert (got[0]["data"]["words"], got[0]["data"]["confidence"], "id" in got[0]) == (WORDS, 0.9, False)
+        assert "words" not in got[1]["data"]
+
+
+def test_words_that_were_not_asked_for_are_not_given_from_the_store() -> None:
+    with served() as server:
+        server.daemon.store.held += [with_words(1), with_words(2)]
+        with EventReader(server, "/api/events?types=utterance", **{"Last-Event-ID": "1"}) as reader:
+            events = reader.events()
+            assert "retry" in next(events)
+            assert next(events)["event"] == "utterance"
+            server.daemon.feed.settle(3)
+            assert next(events)["event"] == "utterance"
+
+
+def test_words_both_in_the_store_and_in_the_queue_come_once_and_those_of_a_new_decode_again() -> None:
+    stream = asyncio.run(_made())
+    stream.offer("words", b"words", utterance_id=1)
+    stream.sent_words(1, 5)
+    assert stream.take() == b""
+    stream.offer("utterance", b"again ", 6, utterance_id=1)
+    stream.offer("words", b"others", utterance_id=1)
+    assert stream.take() == b"again others"
+
+
+def test_words_come_again_from_a_store_whose_numbers_begin_again() -> None:
+    stream = asyncio.run(_made())
+    stream.sent_sequence = 5
+    stream.sent_words(1, 5)
+    stream.begin_anew()
+    stream.offer("utterance", b"text ", 1, utterance_id=1)
+    stream.offer("words", b"words", utterance_id=1)
+    assert stream.take() == b"text words"
 
 
 async def _made(*kinds: str) -> Stream:

@@ -67,6 +67,8 @@ class FeedReader:
         self._entries: deque[Json] = deque()
         self._partials: dict[tuple[int, int], Json] = {}
         self._lock = threading.Lock()
+        self._ended = (0, 0)
+        """The newest utterance that is not being said any more: a partial of it, or of one before, comes late."""
         self._dropped = 0
         self._awake = False
 
@@ -108,6 +110,7 @@ class FeedReader:
 
     def _put(self, entry: Json) -> None:
         if entry["type"] in ENDS_PARTIALS:
+            self._ended = max(self._ended, _key(entry))
             self._pass_over(_key(entry))
         if len(self._entries) >= READER_ENTRIES:
             self._entries.popleft()
@@ -115,6 +118,9 @@ class FeedReader:
         self._entries.append(entry)
 
     def _put_partial(self, entry: Json) -> None:
+        if _key(entry) <= self._ended:
+            self.partials_passed_over += 1
+            return
         self._pass_over(_key(entry))
         if len(self._partials) >= PARTIALS_HELD:
             self._pass_over(next(iter(self._partials)))

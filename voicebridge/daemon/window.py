@@ -123,12 +123,12 @@ class Archive:
             return happened(db, since, until)
 
     def settled_after(self, sequence: int, limit: int) -> Sequence[tuple[int, Json]]:
-        """Return utterances settled after that number, with their numbers. Raises StoreError."""
+        """Return utterances settled after that number, with their numbers and words. Raises StoreError."""
         from voicebridge.store.pages import settled_after
 
         with self._reading() as db:
             records = settled_after(db, sequence, limit)
-        return [(record.settled_sequence or 0, utterance_json(record, words=False)) for record in records]
+        return [(record.settled_sequence or 0, utterance_json(record, words=True)) for record in records]
 
     def newest_settled(self) -> int:
         """Return the number of the utterance that was settled last, 0 when none was. Raises StoreError."""

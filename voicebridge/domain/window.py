@@ -91,7 +91,10 @@ class Feed(Protocol):
         ...
 
     def since(self, settled_sequence: int, limit: int) -> Sequence[tuple[int, Json]]:
-        """Return utterances settled after that number, with their numbers, from the store: to resume a feed."""
+        """Return utterances settled after that number, with their numbers and words, from the store: to resume a feed.
+
+        Their words may be none, and found later.
+        """
         ...
 
     def newest(self) -> int:

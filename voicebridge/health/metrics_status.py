@@ -20,6 +20,7 @@ from voicebridge.health.metrics_family import (
 from voicebridge.health.probes import RULES, State
 
 CODES = tuple(rule.code for rule in RULES)
+PARTIALS_PASSED_OVER = "partials_passed_over"
 OUTCOMES = ("done", "rejected", "failed")
 _NO_BOUNDS = (
     "bytes_",
@@ -70,13 +71,15 @@ def _signs(seen: Snapshot) -> Readings:
     return [((thread,), float(age)) for thread, age in sorted(seen.status["signs_of_life"].items())]
 
 
-def _counters_named(prefix: str) -> Callable[[Snapshot], Readings]:
+def _counters_named(prefix: str, *without: str) -> Callable[[Snapshot], Readings]:
+    """Return what reads the counters whose names begin so, but for some that are something else."""
+
     def read(seen: Snapshot) -> Readings:
         counters: Json = seen.status["counters"]
         return [
             ((name.removeprefix(prefix),), float(counters[name]))
             for name in sorted(counters)
-            if name.startswith(prefix)
+            if name.startswith(prefix) and name not in without
         ]
 
     return read
@@ -306,8 +309,14 @@ BOUNDS = (
         "voicebridge_partials_total",
         Kind.COUNTER,
         "Decodes of what is being said, by what became of them.",
-        _counters_named("partials_"),
+        _counters_named("partials_", PARTIALS_PASSED_OVER),
         {"outcome": listed(("decoded", "dropped", "late"))},
+    ),
+    counter(
+        "voicebridge_partials_passed_over_total",
+        "Partials that were made and not given to a reader, because a newer one, or the text, was there first.",
+        "counters",
+        PARTIALS_PASSED_OVER,
     ),
     Family(
         "voicebridge_control_total",

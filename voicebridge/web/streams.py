@@ -7,9 +7,11 @@ store.
 
 import asyncio
 import logging
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeAlias
@@ -42,6 +44,16 @@ Key: TypeAlias = tuple[int, int]
 """What an utterance is told by before it has an id: session and first sample."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """An event that waits for its reader."""
+
+    kind: str
+    frame: bytes
+    sequence: int | None
+    utterance_id: int | None
+
+
 class Stream:
     """One reader's queue; used by the loop's thread alone."""
 
@@ -53,7 +65,12 @@ class Stream:
         self.sent_sequence = 0
         """Utterances up to this one came from the store; in the queue they are passed over."""
         self._counters = counters
-        self._frames: deque[tuple[int | None, bytes]] = deque()
+        self._frames: deque[_Waiting] = deque()
+        self._words_sent: dict[int, int] = {}
+        """Utterances whose words came from the store, with their numbers there: in the queue these are passed over.
+
+        At most those of one connection: RESUME_EVENTS.
+        """
         self._partials: dict[Key, bytes] = {}
         self._level = b""
 
@@ -61,11 +78,20 @@ class Stream:
         """Say whether events of a type are sent."""
         return not self.kinds or kind in self.kinds
 
-    def offer(self, kind: str, frame: bytes, sequence: int | None = None, key: Key | None = None) -> bool:
+    def offer(
+        self,
+        kind: str,
+        frame: bytes,
+        sequence: int | None = None,
+        key: Key | None = None,
+        utterance_id: int | None = None,
+    ) -> bool:
         """Add an event (a comment has no kind); False when that was one too many, and the stream has ended.
 
-        ``key`` is that of the utterance it is about, if it is about one.
+        ``key`` and ``utterance_id`` are those of the utterance it is about, as far as it says them.
         """
+        if sequence is not None and sequence > self._words_sent.get(utterance_id or 0, sequence):
+            del self._words_sent[utterance_id or 0]  # it was decoded anew, and will have other words
         if key is not None:
             self._pass_over(key)  # this is a newer one, or what it became
         if self.ended or (kind and not self.reads(kind)):
@@ -75,7 +101,7 @@ class Stream:
         elif kind == "partial" and key is not None:
             self._hold_partial(key, frame)
         else:
-            self._frames.append((sequence, frame))
+            self._frames.append(_Waiting(kind, frame, sequence, utterance_id))
         if len(self._frames) > QUEUE_FRAMES:
             self.end()
             return False
@@ -92,12 +118,27 @@ class Stream:
     def take(self) -> bytes:
         """Return everything that waits."""
         self.changed.clear()
-        frames = [frame for sequence, frame in self._frames if sequence is None or sequence > self.sent_sequence]
+        frames = [waiting.frame for waiting in self._frames if not self._has_come(waiting)]
         self._frames.clear()
         frames += self._partials.values()
         self._partials.clear()
         level, self._level = self._level, b""
         return b"".join(frames) + level
+
+    def sent_words(self, utterance_id: int, sequence: int) -> None:
+        """Note that the words of an utterance with this number came from the store."""
+        self._words_sent[utterance_id] = sequence
+
+    def begin_anew(self) -> None:
+        """Forget what came from the store: there is another one, whose numbers begin at 1."""
+        self.sent_sequence = 0
+        self._words_sent.clear()
+
+    def _has_come(self, waiting: "_Waiting") -> bool:
+        """Say whether the store has given this already."""
+        if waiting.kind == "words":
+            return waiting.utterance_id in self._words_sent
+        return waiting.sequence is not None and waiting.sequence <= self.sent_sequence
 
     def _hold_partial(self, key: Key, frame: bytes) -> None:
         if len(self._partials) >= PARTIALS_HELD:
@@ -171,12 +212,16 @@ class Streams:
             last_sequence = await self._resumable(last_sequence)
         # Without descriptors it cannot be had: the tick says so, and tells it later.
         with suppress(OSError):
-            stream.offer("state", frame_of(summary(self._window.status.status()), position))
-        if frames := stream.take():
-            yield frames
+            state = frame_of(summary(self._window.status.status()), position)
+            if last_sequence is None:
+                stream.offer("state", state)
+            elif stream.reads("state"):
+                yield state  # what waits stays: until the store was read nobody knows what of it comes from there
         if last_sequence is not None:
             async for frames in self._missed(stream, last_sequence):
                 yield frames
+        if frames := stream.take():
+            yield frames
         while not stream.ended:
             await stream.changed.wait()
             if frames := stream.take():
@@ -208,17 +253,17 @@ class Streams:
         return last_sequence if last_sequence <= newest else 0
 
     async def _missed(self, stream: Stream, last_sequence: int) -> AsyncIterator[bytes]:
-        told = 0
+        """Yield what was settled after this number, and words: also its own, which come later than its text."""
+        told, seen, after = 0, last_sequence, max(last_sequence - 1, 0)
         while not stream.ended:
             try:
-                page = await self._reads.run(partial(self._window.feed.since, last_sequence, PAGE))
+                page = await self._reads.run(partial(self._window.feed.since, after, PAGE))
             except ProblemError:
                 stream.end()  # it comes back, and asks again
                 return
-            if page:
-                stream.sent_sequence = last_sequence = page[-1][0]
-                if not stream.kinds or "utterance" in stream.kinds:
-                    yield b"".join(frame_of({**entry, "type": "utterance"}, number) for number, entry in page)
+            if frames := b"".join(_from_store(stream, page, seen)):
+                yield frames
+            after = page[-1][0] if page else after
             told += len(page)
             if len(page) < PAGE:
                 return
@@ -264,7 +309,7 @@ class Streams:
         while True:
             self._tell_what_is(with_state=tick % STATE_TICKS == 0)
             if tick % BEAT_TICKS == BEAT_TICKS - 1:
-                self._send("", BEAT)
+                self._send({"type": ""}, BEAT)
             self._hand_on()
             tick += 1
             await asyncio.sleep(TICK_SECONDS)
@@ -287,13 +332,14 @@ class Streams:
         level, speech = self._window.status.level()
         if (told := (round(level), speech)) != self._told_level:
             self._told_level = told
-            self._send("level", frame_of({"type": "level", "level": told[0], "speech": speech}))
+            level_entry = {"type": "level", "level": told[0], "speech": speech}
+            self._send(level_entry, frame_of(level_entry))
 
     def _tell_state(self) -> None:
         told = summary(self._window.status.status())
         key = {**told, "reasons": [reason["code"] for reason in told["reasons"]]}
         if self._told_state not in ({}, key):
-            self._send("state", frame_of(told))
+            self._send(told, frame_of(told))
         self._told_state = key
 
     def _hand_on(self) -> None:
@@ -307,7 +353,7 @@ class Streams:
             sequence = entry.get("sequence")
             if sequence is not None:
                 self._note(sequence)
-            self._send(str(entry["type"]), frame_of(entry, sequence), sequence, _key_of(entry))
+            self._send(entry, frame_of(entry, sequence))
         if self._reader.dropped != self._lost:
             # Something is missing for everybody: they come back, and are given it from the store.
             self._lost = self._reader.dropped
@@ -318,15 +364,34 @@ class Streams:
         """Note the newest number; one that is not above the one before it is the first of a new database."""
         if self._handed is not None and sequence <= self._handed:
             for stream in self._streams:
-                stream.sent_sequence = 0
+                stream.begin_anew()
         self._handed = sequence
         if self._latest is not None:
             self._latest = sequence
 
-    def _send(self, kind: str, frame: bytes, sequence: int | None = None, key: Key | None = None) -> None:
+    def _send(self, entry: Json, frame: bytes) -> None:
+        about = entry.get("sequence"), _key_of(entry), entry.get("utterance_id")
         for stream in self._streams:
-            if not stream.offer(kind, frame, sequence, key):
+            if not stream.offer(str(entry["type"]), frame, *about):
                 self._counters.streams_dropped += 1
+
+
+def _from_store(stream: Stream, page: Sequence[tuple[int, Json]], seen: int) -> Iterator[bytes]:
+    """Yield utterances after the number that was seen, and the words of all: they may have come after that was seen."""
+    for number, entry in page:
+        stream.sent_sequence = max(number, seen)
+        if number > seen and stream.reads("utterance"):
+            told = {name: value for name, value in entry.items() if name != "words"}
+            yield frame_of({**told, "type": "utterance"}, number)
+        if entry.get("words") and stream.reads("words"):
+            stream.sent_words(entry["utterance_id"], number)
+            yield frame_of(_words_entry(entry))
+
+
+def _words_entry(entry: Json) -> Json:
+    """Return the words of an utterance of the store as they are told when they are found."""
+    told = {name: entry[name] for name in ("utterance_id", "words", "confidence")}
+    return {"type": "words", "at": time.time(), **told}
 
 
 def frame_of(entry: Json, sequence: int | None = None) -> bytes:

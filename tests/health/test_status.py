@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import stat
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     read = read_status(places)
     assert read is not None
     assert (read["state"], read["schema"], read["done"]) == ("deaf", 2, 2)
+    assert read == json.loads(json.dumps(dataclasses.asdict(status("deaf"))))
     assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
 
 

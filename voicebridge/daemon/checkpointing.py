@@ -66,7 +66,7 @@ class Checkpointing:
     def duties(self) -> Sequence[Duty]:
         """Return what the keeper is to do for it."""
         return (
-            Duty(self._every_seconds, self.take, steady=True),
+            Duty(self._every_seconds, self.take),
             Duty(FIRST_SECONDS, self.take_first),
             Duty(RETRY_SECONDS, self.retry),
         )

@@ -27,8 +27,9 @@ logger = logging.getLogger(__name__)
 PURGE_SECONDS = 3600.0
 TIDY_SECONDS = 60.0
 LOOK_AGAIN_SECONDS = 30.0
-DEADLINE_CHECK_SECONDS = 0.25
-"""A call that is stuck is left within half a second of its deadline."""
+DEADLINE_CHECK_SECONDS = 0.5
+"""A call that is stuck is left within so much of its deadline. The other duties are due at multiples of it, so that the
+keeper wakes twice a second and no more."""
 DEAF_SECONDS = 1.0
 """A source that has brought nothing for this long, when the process leaves, is an outage and not merely late."""
 

@@ -1,4 +1,8 @@
-"""The health keeper: duties that fall due at intervals. Pure but for the duties themselves; the clock is injected."""
+"""The health keeper: duties that fall due at intervals. Pure but for the duties themselves; the clock is injected.
+
+Each is due at fixed moments from the start on: lateness does not add up, moments that were missed are left out, and
+duties whose intervals go into one another fall due together, so that the thread wakes once for all of them.
+"""
 
 import errno
 from collections.abc import Callable, Sequence
@@ -16,8 +20,6 @@ class Duty:
     action: Callable[[], None]
     at_once: bool = False
     """Due at the first tick already."""
-    steady: bool = False
-    """Due at fixed moments, so that lateness does not add up; moments that were missed are left out."""
 
 
 class Keeper:
@@ -57,6 +59,4 @@ class Keeper:
 
     @staticmethod
     def _next(duty: Duty, due: float, now: float) -> float:
-        if not duty.steady:
-            return now + duty.every_seconds
         return due + duty.every_seconds * (int((now - due) / duty.every_seconds) + 1)

@@ -4,7 +4,8 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,6 +58,13 @@ class Served:
             return Answer(response.status, told, response.read())
         finally:
             connection.close()
+
+    def ask_until(self, done: Callable[[], bool]) -> None:
+        """Ask, so that the server's loop turns, until something is so."""
+        deadline = time.monotonic() + SECONDS
+        while not done():
+            assert time.monotonic() < deadline, "it never came to that"
+            self.ask("/healthz")
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS)

@@ -277,8 +277,7 @@ def test_mute_does_not_wait_for_a_store_that_is_stuck() -> None:
         crowd = [server.connect() for _ in range(40)]
         for one in crowd:
             one.sendall(b"GET /api/utterances HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        while server.counters.busy < 8:
-            server.ask("/healthz")
+        server.ask_until(lambda: server.counters.busy >= 8)
         answer = server.ask("/api/mute", "POST", WRITES, b'{"muted": true}')
         assert (answer.status, daemon.levers.pulled) == (200, [(True, "HTTP from 127.0.0.1")])
         daemon.store.gate.set()

@@ -261,8 +261,7 @@ def test_answers_that_nobody_takes_are_bounded_together() -> None:
         for connection in crowd:
             connection.sendall(b"GET /api/utterances/1/audio HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert connection.recv(1) == b"H"
-        while not server.counters.not_reading:  # no time goes on by the clock
-            server.ask("/healthz")
+        server.ask_until(lambda: server.counters.not_reading > 0)  # no time goes on by the clock
         for connection in crowd:
             connection.close()
 

@@ -270,8 +270,7 @@ def test_nothing_is_asked_of_the_daemon_while_nobody_reads() -> None:
             with EventReader(server) as second:
                 second.next("state")
                 assert len(server.daemon.feed.readers) == 1
-        while server.application.streams.count:
-            server.ask("/healthz")
+        server.ask_until(lambda: server.application.streams.count == 0)
         assert server.daemon.feed.readers == []
         asked = server.daemon.status.asked
         server.ask("/healthz")
@@ -317,8 +316,7 @@ def test_a_reader_that_does_not_read_is_dropped_and_the_others_hear_on() -> None
             lazy.connect(("127.0.0.1", server.port))
             lazy.sendall(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert lazy.recv(4) == b"HTTP"
-            while server.application.streams.count < 2:
-                server.ask("/healthz")
+            server.ask_until(lambda: server.application.streams.count == 2)
             number = 0
             while server.application.streams.count == 2:
                 number += 1
@@ -349,8 +347,7 @@ def test_a_fault_of_ours_ends_the_streams_and_the_next_ones_work(caplog: pytest.
             server.daemon.status.newest_level = None  # type: ignore[assignment]
             for _ in reader.events():
                 pass
-        while server.application.streams.count:
-            server.ask("/healthz")
+        server.ask_until(lambda: server.application.streams.count == 0)
         server.daemon.status.newest_level = good
         with EventReader(server) as reader:
             assert reader.next("level")["data"]["level"] == 123
@@ -496,8 +493,7 @@ def test_partials_are_wanted_while_somebody_reads_them() -> None:
         with EventReader(server, "/api/events?types=partial") as second:
             next(second.events())
             assert wanted()
-        while wanted():
-            server.ask("/healthz")
+        server.ask_until(lambda: not wanted())
         with EventReader(server) as third:
             third.next("state")
             assert wanted()

@@ -7,15 +7,20 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
+from tests.bench.runs import MACHINE
 from voicebridge.cli import guarded
 from voicebridge.domain.errors import VoicebridgeError
 from voicebridge_bench.cli import COMMANDS, group
 from voicebridge_bench.commands import quick as command_module
+from voicebridge_bench.components.host import look
 from voicebridge_bench.components.results import Outcome
 from voicebridge_bench.models import WHISPER_COMMANDS
 from voicebridge_bench.quick import measuring, pairs, show
 from voicebridge_bench.quick.results import SCHEMA_FILE, QuickResult, schema
 from voicebridge_bench.quick.sitting import Spec, sit
+from voicebridge_bench.quick.talks import without_rest
+from voicebridge_bench.quick.where import Where
+from voicebridge_bench.speech_corpus import say
 
 
 def _measured(folder: Path, *arguments: str) -> QuickResult:
@@ -40,6 +45,26 @@ def test_words_and_turns_are_measured_with_the_small_whisper(tmp_path: Path) -> 
     assert [(part.name, part.state) for part in result.parts] == [("words", "ran"), ("turns", "ran")]
     assert [figure.name for figure in result.parts[0].figures] == ["words.clean", "words.10_dB", "words.5_dB"]
     assert any("cut off, adaptive" in line for line in show.lines(result))
+    assert result.decoded.device in ("cpu", "cuda")
+    assert any(line.startswith(f"decoded on {result.decoded.device} (default); ") for line in show.lines(result))
+
+
+def test_without_a_cuda_device_nothing_is_measured_on_one_and_that_is_said(tmp_path: Path) -> None:
+    if look().gpus:
+        pytest.skip("this machine has one")
+    result = _measured(tmp_path, "--part", "words", "--part", "delay", "--device", "cuda")
+    assert [part.state for part in result.parts] == ["skipped", "skipped"]
+    assert "no CUDA device" in result.parts[0].reason
+    assert result.outcome is Outcome.INCOMPLETE
+    assert any("no CUDA device to be seen" in line for line in show.lines(result))
+
+
+def test_device_and_type_go_to_engines_and_daemons_alike() -> None:
+    where = Where("cuda", "float16")
+    assert (where.settings(window="full").device, where.settings().compute_type) == ("cuda", "float16")
+    assert where.overrides() == ('whisper.device="cuda"', 'whisper.compute_type="float16"')
+    assert [Where().used(MACHINE.model_copy(update={"gpus": gpus})) for gpus in (0, 1)] == ["cpu", "cuda"]
+    where.require(MACHINE.model_copy(update={"gpus": 1}))
 
 
 def test_a_daemon_tells_each_piece_and_what_became_of_it(tmp_path: Path) -> None:
@@ -49,7 +74,18 @@ def test_a_daemon_tells_each_piece_and_what_became_of_it(tmp_path: Path) -> None
     assert told.decode_kind == "speculative"
     assert held.noted.gaps == 0
     assert held.noted.cpu_seconds > 0
+    assert told.partial_decodes_ms
     assert told.began_at < told.endpoint_at < told.settled_at
+
+
+def test_an_engine_that_answers_at_once_is_given_every_order_and_computes_nothing(tmp_path: Path) -> None:
+    script = without_rest([say("Turn on the kitchen light.")], 2.0, 0.75)
+    noted = sit(
+        Spec(str(tmp_path), str(WHISPER_COMMANDS), ('partials.mode="on"',), answers_at_once=True, lag=True), script
+    )
+    assert noted.of_kind("partial")
+    assert {event["decode_kind"] for event in noted.of_kind("settled")} == {"speculative"}
+    assert len(noted.lags_ms) > len(script) // 640 // 2
 
 
 def test_a_daemon_that_cannot_begin_is_one_clear_error(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from voicebridge.settings import EndpointSettings
 from voicebridge_bench.accuracy import Spoken, compare
 from voicebridge_bench.components.results import Outcome, Verdict
 from voicebridge_bench.latency.script import Part, Script
-from voicebridge_bench.quick import lag, partials, speculation, turns, words
+from voicebridge_bench.quick import lag, partials, sentences, speculation, turns, words
 from voicebridge_bench.quick.contest import in_turns, paired, ratio
 from voicebridge_bench.quick.pairs import HANGOVER_MS, Sitting
 from voicebridge_bench.quick.results import Claimed, Goal, QuickFigure, QuickPart, judged, outcome_of
@@ -126,18 +126,22 @@ def test_the_delay_after_the_endpoint_is_that_of_decodes_that_fitted() -> None:
     held = {
         speculation.WITH: [_sitting([_told()] * 20 + [late]) for _ in range(3)],
         speculation.WITHOUT: [_sitting([_told(decode_kind="final", settled_at=12.12)] * 3, 2.0) for _ in range(3)],
+        speculation.WITH_BOTH: [_sitting([_told(settled_at=12.09)] * 20) for _ in range(3)],
     }
     figures = {figure.name: figure for figure in speculation.figures_of(held)}
     assert figures["speculation.fitted"].value == pytest.approx(100 * 60 / 63)
     assert figures["speculation.after_endpoint.p95"].value == pytest.approx(30)
     assert figures["speculation.after_endpoint.p95"].verdict is Verdict.MET
     assert figures["speculation.after_block.p95"].value == pytest.approx(10)
+    assert figures["speculation.with_partials.fitted"].value == 100
+    assert figures["speculation.with_partials.after_endpoint.p95"].value == pytest.approx(90)
+    assert figures["speculation.with_partials.after_endpoint.p95"].verdict is Verdict.MISSED
     assert figures["speculation.gain"].value == pytest.approx(4)
     assert figures["speculation.cpu"].value == pytest.approx(0.5)
 
 
 def test_where_no_decode_fitted_nothing_is_judged() -> None:
-    held = {way: [_sitting([_told(decode_kind="final")])] * 3 for way in (speculation.WITH, speculation.WITHOUT)}
+    held = {way: [_sitting([_told(decode_kind="final")])] * 3 for way in speculation.WAYS}
     figures = {figure.name: figure for figure in speculation.figures_of(held)}
     assert figures["speculation.after_endpoint.p95"].verdict is Verdict.NOT_JUDGED
     assert figures["speculation.fitted"].value == 0
@@ -163,6 +167,33 @@ def test_stable_words_are_held_against_the_final_text_without_its_marks() -> Non
     assert figures["partials.revisions"].value == 0
     assert figures["partials.against_final"].value == pytest.approx(1 / 3)
     assert figures["partials.against_final"].parameters["changed"] == 3
+
+
+def test_a_final_that_partials_delay_is_held_against_its_longest_partial_piece_by_piece() -> None:
+    with_partials = [
+        _told(place=0, settled_at=12.20, partial_decodes_ms=[50.0, 150.0]),
+        _told(place=1, settled_at=12.13, partial_decodes_ms=[]),
+        _told(place=2, settled_at=99.0, partial_decodes_ms=[1.0]),  # the other sitting has no such piece
+    ]
+    without = [_told(place=1, settled_at=12.03), _told(place=0, settled_at=12.10)]
+    held = {partials.WITH: [_sitting(with_partials)] * 3, partials.WITHOUT: [_sitting(without)] * 3}
+    assert np.array(partials.delayed_ms(held)) == pytest.approx(np.array([(100, 150), (100, 0)] * 3))
+    figures = {figure.name: figure for figure in partials.figures_of(held)}
+    assert figures["partials.extra.p50"].value == pytest.approx(100)
+    assert figures["partials.beyond_one"].n == 6
+    assert figures["partials.beyond_one"].verdict is Verdict.NOT_JUDGED
+    assert figures["partials.beyond_one"].parameters == {"largest_ms": pytest.approx(100), "utterances_above": 3}
+
+
+@pytest.mark.parametrize(("partial_ms", "verdict"), [(101.0, Verdict.MET), (60.0, Verdict.MISSED)])
+def test_no_final_may_wait_for_more_than_one_partial(partial_ms: float, verdict: Verdict) -> None:
+    late = [_told(place=place, settled_at=12.13, partial_decodes_ms=[partial_ms]) for place in range(40)]
+    held = {
+        partials.WITH: [_sitting(late)] * 3,
+        partials.WITHOUT: [_sitting([_told(place=place) for place in range(40)])] * 3,
+    }
+    figures = {figure.name: figure for figure in partials.figures_of(held)}
+    assert figures["partials.beyond_one"].verdict is verdict
 
 
 def test_lag_is_told_at_full_load_and_idle() -> None:
@@ -220,6 +251,8 @@ def _heard_script(**stored: Any) -> tuple[Script, Noted]:
     noted = Noted(
         100.0, 32_000, arrivals=arrivals, events=[{**event, **stored}, partial, {**settled, "decode_ms": 9.0}]
     )
+    # Of the piece before, two of this one (the second while its text is waited for), and of the next one.
+    noted.partial_decodes = [[101.0, 0.5], [102.4, 0.2], [103.85, 0.08], [104.0, 0.1]]
     return script, noted
 
 
@@ -229,6 +262,8 @@ def test_what_became_of_a_piece_is_told_by_samples() -> None:
     assert told.after_endpoint_ms == pytest.approx(100)
     assert told.after_block_ms == pytest.approx(99)  # the endpoint is the end of a block, which came 1 ms late
     assert len(told.partials) == 1
+    assert told.place == 0
+    assert told.partial_decodes_ms == pytest.approx([200, 80])
 
 
 def test_a_piece_that_silence_did_not_end_has_no_delay() -> None:
@@ -276,11 +311,15 @@ class _Engine:
 
     info = EngineInfo("fake", "none")
 
+    def __init__(self, decode_ms: float = 50.0, text: str = "turn on the") -> None:
+        self.decode_ms = decode_ms
+        self.text = text
+
     def load(self) -> None:
         pass
 
     def decode(self, audio: Samples, start_sample: int) -> Transcript:
-        return Transcript("turn on the", "fake", "none", decode_ms=50.0)
+        return Transcript(self.text, "fake", "none", decode_ms=self.decode_ms)
 
     def close(self) -> None:
         pass
@@ -296,44 +335,114 @@ class _Waits:
         return TurnVerdict(self.hangover_ms, evidence.text)
 
 
-def _sentence(pause_frames: int) -> tuple[turns.Sentence, list[bool]]:
+FIXED = EndpointSettings(hangover_ms=700)
+BY_TURNS = EndpointSettings(mode="adaptive")
+
+
+def _sentence(pause_frames: int) -> tuple[sentences.Sentence, list[bool]]:
     speech = [*[False] * 10, *[True] * 20, *[False] * pause_frames, *[True] * 20, *[False] * 120]
     begin, end = 30 * 320, (50 + pause_frames) * 320
     samples = np.zeros(len(speech) * 320, np.int16)
-    return turns.Sentence("a", samples, Span(begin, begin + pause_frames * 320), end), speech
+    pause = Span(begin, begin + pause_frames * 320)
+    return sentences.Sentence("turn on the light.", samples, pause, end, before="turn on the"), speech
 
 
 def test_a_pause_longer_than_a_fixed_hangover_cuts_a_sentence_off() -> None:
-    judge = turns.Judge(_Engine(), None)
     for pause_frames, cut in ((34, False), (40, True)):
-        outcome = turns.heard(*_sentence(pause_frames), EndpointSettings(hangover_ms=700), judge)
+        outcome = turns.heard(*_sentence(pause_frames), turns.Judge(_Engine(), FIXED))
         assert outcome.cut is cut
         assert outcome.wait_ms == pytest.approx(700)
+        assert outcome.reasons == ()
 
 
 def test_a_verdict_lengthens_or_shortens_the_wait() -> None:
-    settings = EndpointSettings(mode="adaptive")
-    longer = turns.heard(*_sentence(40), settings, turns.Judge(_Engine(), _Waits(1500)))
-    shorter = turns.heard(*_sentence(10), settings, turns.Judge(_Engine(), _Waits(400)))
+    longer = turns.heard(*_sentence(40), turns.Judge(_Engine(), BY_TURNS, _Waits(1400)))
+    shorter = turns.heard(*_sentence(10), turns.Judge(_Engine(), BY_TURNS, _Waits(500)))
     assert not longer.cut
     assert not shorter.cut
-    assert longer.wait_ms == pytest.approx(1500)
-    assert shorter.wait_ms == pytest.approx(400)
+    assert longer.wait_ms == pytest.approx(1400)
+    assert shorter.wait_ms == pytest.approx(500)
     assert longer.reasons == ("turn on the", "turn on the")
 
 
+@pytest.mark.parametrize(("said_ms", "waited_ms"), [(9000, 1500), (20, 400)])
+def test_a_verdict_is_kept_within_the_bounds_of_the_settings(said_ms: int, waited_ms: int) -> None:
+    outcome = turns.heard(*_sentence(5), turns.Judge(_Engine(), BY_TURNS, _Waits(said_ms)))
+    assert outcome.wait_ms == pytest.approx(waited_ms)
+
+
+def test_what_the_gate_does_not_believe_changes_no_wait() -> None:
+    outcome = turns.heard(*_sentence(5), turns.Judge(_Engine(text=""), BY_TURNS, _Waits(1500)))
+    assert outcome.wait_ms == pytest.approx(700)
+    assert outcome.reasons == (turns.NOT_BELIEVED,)
+
+
+def test_a_verdict_that_comes_when_speech_goes_on_is_void() -> None:
+    outcome = turns.heard(*_sentence(20), turns.Judge(_Engine(decode_ms=300.0), BY_TURNS, _Waits(1500)))
+    assert outcome.reasons == (turns.RESUMED, "turn on the")
+
+
+def test_a_verdict_that_comes_after_the_endpoint_is_void_and_the_next_decode_not_worth_it() -> None:
+    judge = turns.Judge(_Engine(decode_ms=6000.0), BY_TURNS, _Waits(1500))
+    assert turns.heard(*_sentence(5), judge).reasons == (turns.LATE,)
+    outcome = turns.heard(*_sentence(5), judge)
+    assert outcome.wait_ms == pytest.approx(700)
+    assert outcome.reasons == (turns.NOT_WORTHWHILE,)
+
+
+def test_rules_can_be_given_the_words_that_were_said() -> None:
+    judge = turns.Judge(_Engine(text="Turn on the light."), BY_TURNS, as_said=True)
+    assert turns.heard(*_sentence(40), judge).reasons[0] == "article"
+
+
 def test_the_pause_in_a_sentence_has_the_length_that_was_drawn() -> None:
-    sentence = turns.with_pause("Turn on the kitchen light.", "en-us", seed=5)
-    assert sentence.pause.seconds in {pause / 1000 for pause in turns.PAUSES_MS}
+    sentence = sentences.with_pause("Turn on the kitchen light.", "en-us", seed=5)
+    assert sentence.pause.seconds in {pause / 1000 for pause in sentences.PAUSES_MS}
     quiet = sentence.samples[sentence.pause.start : sentence.pause.end]
     assert int(np.abs(quiet).max()) <= 2
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "before"),
+    [
+        ("conjunction", "Add milk and eggs to the shopping list.", ["Add milk and"]),
+        ("preposition", "Set a timer for twenty five minutes.", ["Set a timer for"]),
+        ("article", "Lock the front door.", ["Lock the"]),
+        ("unit", "Set a timer for twenty five minutes.", ["Set a timer for twenty five"]),
+        ("mid-number", "Six four two eight.", ["Six four", "Six four two"]),
+        ("mid-number", "Set a timer for twenty five minutes.", []),
+        ("comma", "What time is it?", ["What", "What time", "What time is"]),
+        ("unit", "Stop the music now.", []),
+        (sentences.ANY, "Next song.", []),
+    ],
+)
+def test_a_pause_stands_where_its_rule_has_something_to_judge(kind: str, text: str, before: list[str]) -> None:
+    assert [" ".join(text.split()[:place]) for place in sentences.places(text, kind)] == before
+
+
+def test_half_of_the_pauses_stand_after_any_word_and_every_rule_has_its_turn() -> None:
+    drawn = list(sentences.corpus(2 * len(sentences.OPEN)))
+    assert [one.kind for one in drawn[::2]] == [sentences.ANY] * len(sentences.OPEN)
+    assert [one.kind for one in drawn[1::2]] == list(sentences.OPEN)
+    by_kind = {one.kind: one for one in drawn}
+    assert by_kind["filler"].before.endswith(" um")
+    assert by_kind["comma"].before.endswith(",")
+    for one in drawn:
+        assert one.said(one.pause.start) == one.before
+        assert one.said(one.end) == one.text
+        assert one.text.startswith(f"{one.before} ")
+
+
 def test_adaptive_turns_are_held_against_the_usual_hangover_sentence_by_sentence() -> None:
     found = {f"fixed {ms} ms": [turns.Outcome(True, ms)] * 4 for ms in turns.FIXED_MS}
-    found[turns.ADAPTIVE] = [turns.Outcome(False, 500.0, ("sentence done",))] * 4
+    ours = [turns.Outcome(False, 500.0, ("sentence done",))] * 3
+    found[turns.ADAPTIVE] = [*ours, turns.Outcome(True, 700.0, ("article",), "article")]
+    found[turns.AS_SAID] = found[turns.ADAPTIVE]
     figures = {figure.name: figure for figure in turns.figures_of(found)}
-    assert figures["turns.cut_offs"].value == -100
-    assert figures["turns.wait"].value == -200
-    assert figures["turns.cut_offs"].parameters["verdict: sentence done"] == 4
+    assert figures["turns.any_word.cut_offs"].value == -100
+    assert figures["turns.any_word.wait"].value == -200
+    assert figures["turns.any_word.cut_offs"].parameters == {"verdict: sentence done": 3}
+    assert figures["turns.open_words.cut_offs"].value == 0
+    assert figures["turns.as_said.open_words.cut_offs"].parameters == {"verdict: article": 1}
     assert figures["turns.cut.fixed_400_ms"].value == 100
+    assert figures["turns.cut.adaptive"].parameters == {"after any word": "0 of 3", "after article": "1 of 1"}

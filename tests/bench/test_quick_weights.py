@@ -12,7 +12,7 @@ from voicebridge.settings import WhisperSettings
 from voicebridge.speech.whisper import WhisperEngine
 from voicebridge_bench.components.measure import Stopwatch
 from voicebridge_bench.quick import delay
-from voicebridge_bench.quick.even import EvenModel, even, window_seconds
+from voicebridge_bench.quick.even import EvenModel, Tally, even, window_seconds
 from voicebridge_bench.quick.weights import (
     ENGLISH_TOKENS,
     MULTILINGUAL_TOKENS,
@@ -85,6 +85,7 @@ def test_all_sides_write_the_same_number_of_tokens_in_one_encoder_pass(tiny: Pat
 def test_the_bare_cost_is_that_of_what_the_engine_asked_for(tiny: Path) -> None:
     (figure,) = delay.overhead(delay.Contest(Stopwatch(), tiny, 1, lambda _what, _share: None))
     assert figure.parameters["window_seconds"] == 10
+    assert figure.parameters["encoder_passes"] == 1
     assert figure.value is not None
 
 
@@ -132,6 +133,24 @@ def test_a_long_prompt_leaves_room_for_the_tokens() -> None:
 def test_another_number_of_tokens_is_no_comparison() -> None:
     with pytest.raises(SpeechError, match="wrote 4 tokens, and 5"):
         EvenModel(_Below(writes=4), 5).generate(None, [[1]])
+
+
+def test_the_bare_side_is_counted_and_held_to_the_same_number_of_tokens() -> None:
+    below = _Below(writes=5)
+    model = EvenModel(below, 5)
+    model.generate(model.encode(np.zeros((1, 80, 1000), np.float32)), [[1]])
+    model.again()
+    assert model.bare == model.tally == Tally(1, 1, 5)
+    below.writes = 4
+    with pytest.raises(SpeechError, match="wrote 4 tokens, and 5"):
+        model.again()
+
+
+@pytest.mark.parametrize("done", [Tally(4, 3, 15), Tally(3, 4, 15), Tally(3, 3, 14)])
+def test_a_side_that_did_other_work_ends_the_comparison(done: Tally) -> None:
+    assert delay._check("a side", Tally(3, 3, 15), decodes=3, tokens=5) == 1
+    with pytest.raises(SpeechError, match="did not do the same work"):
+        delay._check("a side", done, decodes=3, tokens=5)
 
 
 def test_what_is_handed_back_looks_right_to_a_guard() -> None:

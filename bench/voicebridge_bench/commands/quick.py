@@ -13,9 +13,11 @@ from voicebridge_bench import output
 if TYPE_CHECKING:
     from voicebridge_bench.quick.results import QuickResult
     from voicebridge_bench.quick.weights import Size
+    from voicebridge_bench.quick.where import Device
 
 PARTS = ("delay", "overhead", "speculation", "partials", "words", "turns", "lag")
 SIZES = ("tiny", "base", "small")
+DEVICES = ("auto", "cpu", "cuda")
 ROUNDS = 8
 PIECES = 42
 COMMANDS = 500
@@ -35,6 +37,8 @@ class QuickOptions:
     commands: int
     sentences: int
     lag_seconds: float
+    device: "Device"
+    compute_type: str
     scratch: Path | None
     json_file: Path | None
 
@@ -61,6 +65,19 @@ class QuickOptions:
 )
 @click.option(
     "--lag-seconds", type=click.FloatRange(6, 7200), default=LAG_SECONDS, show_default=True, help="Of speech, each way."
+)
+@click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="auto",
+    show_default=True,
+    help="On which all sides decode; auto takes a CUDA device where there is one.",
+)
+@click.option(
+    "--compute-type",
+    default="default",
+    show_default=True,
+    help="Of all sides: int8, float16, ..., as CTranslate2 names it.",
 )
 @click.option(
     "--scratch",
@@ -93,6 +110,7 @@ def command(**options: Any) -> int:
 def _measured(wanted: QuickOptions) -> "QuickResult":
     from voicebridge_bench.quick import measuring
     from voicebridge_bench.quick.delay import LENGTHS_SECONDS
+    from voicebridge_bench.quick.where import Where
 
     wish = measuring.Wish(
         parts=tuple(dict.fromkeys(wanted.parts)) or PARTS,
@@ -103,6 +121,7 @@ def _measured(wanted: QuickOptions) -> "QuickResult":
         commands=wanted.commands,
         sentences=wanted.sentences,
         lag_seconds=wanted.lag_seconds,
+        where=Where(wanted.device, wanted.compute_type),
     )
     with (
         output.sigterm_interrupts(),

@@ -7,7 +7,7 @@ utterance at the endpoint, without timestamps and without words.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from voicebridge_bench.components.measure import Stopwatch
 from voicebridge_bench.quick.contest import in_turns, paired
 from voicebridge_bench.quick.even import EvenModel, Tally, even, window_seconds
 from voicebridge_bench.quick.results import Goal, QuickFigure, judged
+from voicebridge_bench.quick.where import Where
 
 LENGTHS_SECONDS = (1, 2, 3, 5, 10)
 FLOORS_SECONDS = (10, 4)
@@ -58,12 +59,13 @@ class Contest:
     model: Path
     rounds: int
     progress: Callable[[str, float], None]
+    where: Where = field(default_factory=Where)
     lengths_seconds: Sequence[int] = LENGTHS_SECONDS
 
 
 def delays(contest: Contest) -> Iterator[QuickFigure]:
     """Yield how many times as long plain faster-whisper takes, for each length and floor. Raises SpeechError."""
-    with _sides(contest.model, FLOORS_SECONDS, plain=True) as sides:
+    with _sides(contest, FLOORS_SECONDS, plain=True) as sides:
         for place, seconds in enumerate(contest.lengths_seconds):
             contest.progress(f"delay of {seconds} s", place / len(contest.lengths_seconds))
             yield from _of_length(contest, sides, seconds)
@@ -72,14 +74,16 @@ def delays(contest: Contest) -> Iterator[QuickFigure]:
 def overhead(contest: Contest) -> Iterator[QuickFigure]:
     """Yield what our path takes over the encode and generate that it asks CTranslate2 for. Raises SpeechError."""
     contest.progress("overhead", 0.0)
-    with _sides(contest.model, FLOORS_SECONDS[:1], plain=False) as (ours,):
+    with _sides(contest, FLOORS_SECONDS[:1], plain=False) as (ours,):
         audio, _ = sounds.speech(JUDGED_SECONDS)
-        ours.model.tokens = tokens_of(JUDGED_SECONDS)
+        before = _prepare(ours, tokens_of(JUDGED_SECONDS))
         ways: dict[str, Callable[[], object]] = {ours.name: partial(ours.decode, audio), BARE: ours.model.again}
-        ours.decode(audio)
         times = in_turns(contest.watch, ways, contest.rounds, OVERHEAD_TAKES)
+        decodes = contest.rounds * OVERHEAD_TAKES + 1
+        passes = _check(ours.name, ours.model.tally.less(before), decodes, ours.model.tokens)
+        _check(BARE, ours.model.bare, decodes, ours.model.tokens)
         claimed = paired("overhead.3s", "our decode over the same encode and generate", times, ours.name, BARE)
-        facts = _parameters(ours, JUDGED_SECONDS) | claimed.parameters
+        facts = _parameters(ours, JUDGED_SECONDS, passes) | claimed.parameters
         yield judged(claimed.model_copy(update={"parameters": facts}), OVERHEAD_GOAL)
 
 
@@ -93,45 +97,51 @@ def _of_length(contest: Contest, sides: Sequence[Side], seconds: int) -> Iterato
     before = [_prepare(side, tokens_of(seconds)) for side in sides]
     ways = {side.name: partial(side.decode, audio) for side in sides}
     times = in_turns(contest.watch, ways, contest.rounds, 1)
-    for side, tally in zip(sides, before, strict=True):
-        _check(side, tally, contest.rounds + 1)
+    decodes = contest.rounds + 1
+    passes = [
+        _check(side.name, side.model.tally.less(tally), decodes, side.model.tokens)
+        for side, tally in zip(sides, before, strict=True)
+    ]
     plain, *ours = sides
-    for side, floor in zip(ours, FLOORS_SECONDS, strict=True):
+    for side, floor, taken in zip(ours, FLOORS_SECONDS, passes[1:], strict=True):
         title = f"{seconds} s, floor {floor} s: plain faster-whisper over ours"
         claimed = paired(f"delay.{seconds}s.floor_{floor}s", title, times, plain.name, side.name)
-        claimed = claimed.model_copy(update={"parameters": _parameters(side, seconds) | claimed.parameters})
+        claimed = claimed.model_copy(update={"parameters": _parameters(side, seconds, taken) | claimed.parameters})
         yield judged(claimed, GOALS[floor] if seconds == JUDGED_SECONDS else None)
 
 
 def _prepare(side: Side, tokens: int) -> Tally:
     """Set how much is written; return what was counted so far."""
     side.model.tokens = tokens
-    tally = side.model.tally
-    return Tally(tally.encoder_passes, tally.decodes, tally.tokens)
+    return replace(side.model.tally)
 
 
-def _check(side: Side, before: Tally, decodes: int) -> None:
-    """Raise SpeechError unless each decode took one encoder pass and wrote the number of tokens that was set."""
-    tally = side.model.tally
-    passes, made = tally.encoder_passes - before.encoder_passes, tally.decodes - before.decodes
-    if passes != decodes or made != decodes or tally.tokens - before.tokens != decodes * side.model.tokens:
+def _check(side: str, done: Tally, decodes: int, tokens: int) -> float:
+    """Return how many encoder passes a decode took.
+
+    Raises SpeechError unless that is one, and each wrote the number of tokens that was set.
+    """
+    if done != Tally(decodes, decodes, decodes * tokens):
         raise SpeechError(
-            f"{side.name} took {passes} encoder passes and {made} decodes for {decodes} utterances: "
-            "the sides did not do the same work."
+            f"{side} took {done.encoder_passes} encoder passes and {done.decodes} decodes, and wrote {done.tokens} "
+            f"tokens, for {decodes} utterances of {tokens}: the sides did not do the same work."
         )
+    return done.encoder_passes / done.decodes
 
 
 @contextmanager
-def _sides(model: Path, floors: Sequence[int], *, plain: bool) -> Iterator[list[Side]]:
-    """Give plain faster-whisper, if wanted, and our engine with each floor, all on the same model."""
+def _sides(contest: Contest, floors: Sequence[int], *, plain: bool) -> Iterator[list[Side]]:
+    """Give plain faster-whisper, if wanted, and our engine with each floor, all on the same model and device."""
     with even(1) as opened:
-        sides = []
+        # Ours first: it says what is wrong with a device or a type that cannot be used.
+        engines = [_engine(contest, floor) for floor in floors]
+        sides = [
+            Side(f"ours, floor {floor} s", partial(_decode, engine), below)
+            for engine, floor, below in zip(engines, floors, opened[-len(floors) :], strict=True)
+        ]
         if plain:
-            decode = partial(_transcribe, _plain_model(model))
-            sides.append(Side(PLAIN, decode, opened[-1]))
-        engines = [_engine(model, floor) for floor in floors]
-        for engine, floor, below in zip(engines, floors, opened[-len(floors) :], strict=True):
-            sides.append(Side(f"ours, floor {floor} s", partial(_decode, engine), below))
+            decode = partial(_transcribe, _plain_model(contest))
+            sides.insert(0, Side(PLAIN, decode, opened[-1]))
         try:
             yield sides
         finally:
@@ -139,9 +149,9 @@ def _sides(model: Path, floors: Sequence[int], *, plain: bool) -> Iterator[list[
                 engine.close()
 
 
-def _engine(model: Path, floor_seconds: float) -> WhisperEngine:
-    settings = WhisperSettings(window="adaptive", window_floor_seconds=floor_seconds)
-    engine = WhisperEngine(settings, model, verify=False)
+def _engine(contest: Contest, floor_seconds: float) -> WhisperEngine:
+    settings = contest.where.settings(window="adaptive", window_floor_seconds=floor_seconds)
+    engine = WhisperEngine(settings, contest.model, verify=False)
     engine.load()
     return engine
 
@@ -150,12 +160,12 @@ def _decode(engine: WhisperEngine, audio: Samples) -> object:
     return engine.decode(audio, 0)
 
 
-def _plain_model(path: Path) -> Any:
+def _plain_model(contest: Contest) -> Any:
     from faster_whisper import WhisperModel
 
-    settings = WhisperSettings()
+    settings = contest.where.settings()
     return WhisperModel(
-        str(path),
+        str(contest.model),
         device=settings.device,
         compute_type=settings.compute_type,
         cpu_threads=settings.threads or default_threads(),
@@ -176,12 +186,12 @@ def _transcribe(model: Any, audio: Samples) -> object:
     return list(segments)
 
 
-def _parameters(side: Side, seconds: float) -> dict[str, str | int | float | bool]:
+def _parameters(side: Side, seconds: float, encoder_passes: float) -> dict[str, str | int | float | bool]:
     return {
         "seconds": seconds,
         "tokens": side.model.tokens,
         "window_seconds": window_seconds(side.model),
         "beam_size": WhisperSettings().beam_size,
         "threads": default_threads(),
-        "encoder_passes": 1,
+        "encoder_passes": encoder_passes,
     }

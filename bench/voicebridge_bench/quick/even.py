@@ -4,7 +4,7 @@ faster-whisper opens ``ctranslate2.models.Whisper``, in `transcribe` as in our e
 that writes a fixed number of tokens: every token from end-of-text upwards is suppressed, so that nobody ends early or
 runs on, and the bound of length is set to fit. What is handed back is a fixed text of as many tokens with good marks: a
 text of random weights would look wrong to every guard and be decoded again. Encoder passes, decodes and tokens are
-counted below whoever asks for them.
+counted below whoever asks for them, and so is what the same model does with nothing around it (``again``).
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,6 +30,12 @@ class Tally:
     decodes: int = 0
     tokens: int = 0
 
+    def less(self, before: "Tally") -> "Tally":
+        """Return what came since."""
+        return Tally(
+            self.encoder_passes - before.encoder_passes, self.decodes - before.decodes, self.tokens - before.tokens
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Generated:
@@ -47,6 +53,8 @@ class EvenModel:
     def __init__(self, model: Any, tokens: int) -> None:
         self.tokens = tokens
         self.tally = Tally()
+        self.bare = Tally()
+        """What ``again`` did."""
         self.features: Any = None
         """What was encoded last."""
         self._model = model
@@ -67,19 +75,27 @@ class EvenModel:
         (prompt,) = prompts
         self._prompt = list(prompt)
         self._asked = self._fixed(options)
-        (result,) = self._model.generate(features, [self._prompt], **self._asked)
-        written = len(result.sequences_ids[0])
-        if written != self.tokens:
-            raise SpeechError(f"The model wrote {written} tokens, and {self.tokens} were to be compared.")
-        self.tally.decodes += 1
-        self.tally.tokens += written
+        written = self._write(features, self.tally)
         ids = list(range(FIRST_WORD, FIRST_WORD + written))
         return [Generated([ids], [GOOD_LOGPROB])]
 
     def again(self) -> None:
-        """Encode and decode what was asked for last, with nothing around it: the bare cost, which is not counted."""
-        encoded = self._model.encode(self.features, to_cpu=False)
-        self._model.generate(encoded, [self._prompt], **self._asked)
+        """Encode and decode what was asked for last, with nothing around it; counted apart.
+
+        Raises SpeechError likewise.
+        """
+        self.bare.encoder_passes += 1
+        self._write(self._model.encode(self.features, to_cpu=False), self.bare)
+
+    def _write(self, encoded: Any, tally: Tally) -> int:
+        """Write as was asked for last; return how many tokens. Raises SpeechError when it is another number."""
+        (result,) = self._model.generate(encoded, [self._prompt], **self._asked)
+        written = len(result.sequences_ids[0])
+        if written != self.tokens:
+            raise SpeechError(f"The model wrote {written} tokens, and {self.tokens} were to be compared.")
+        tally.decodes += 1
+        tally.tokens += written
+        return written
 
     def _fixed(self, options: dict[str, Any]) -> dict[str, Any]:
         # Of max_length the text gets half, or what the prompt leaves where that is less (src/models/whisper.cc).

@@ -2,11 +2,13 @@
 
 The lag of a block runs from its arrival in the ring until the listener has taken its last whole frame, looked at every
 half millisecond (voicebridge_bench.quick.script_room). Speech comes without a second of rest: after one without speech
-the listener lets frames gather on purpose. The load is real decodes, one after the other, with weights of a real size.
+the listener lets frames gather on purpose. Settings are the defaults, and somebody reads partials: the listener judges
+pauses and orders early decodes in both ways. The load is real decodes, one after the other, with weights of a real
+size; for comparison an engine answers at once, and computes nothing.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from voicebridge.domain.audio import Samples
@@ -18,6 +20,7 @@ from voicebridge_bench.quick.delay import tokens_of
 from voicebridge_bench.quick.results import Claimed, Goal, QuickFigure, judged
 from voicebridge_bench.quick.sitting import Noted, Spec, sit
 from voicebridge_bench.quick.talks import without_rest
+from voicebridge_bench.quick.where import Where
 from voicebridge_bench.speech_corpus import commands
 
 SEED = 42_000_000
@@ -25,6 +28,8 @@ PIECES = 12
 PAUSE_SECONDS = 0.75
 """Longer than the hangover, and shorter than the second after which the listener lets frames gather."""
 ROUNDS = 3
+DEADLINE_SECONDS = 3600
+"""The one decode that holds the engine lasts as long as the script."""
 LOADED, IDLE = "engine at full load", "engine idle"
 GOAL = Goal(sense="at most", bound=20, reason="the plan's: p99 while the engine is at 100 %")
 
@@ -37,6 +42,7 @@ class Load:
     seconds: float
     scratch: Path
     progress: Callable[[str, float], None]
+    where: Where = field(default_factory=Where)
     rounds: int = ROUNDS
 
 
@@ -70,10 +76,16 @@ def figures_of(noted: dict[str, list[Noted]]) -> Iterator[QuickFigure]:
 def _sat(load: Load, name: str, script: Samples, number: int) -> Noted:
     loaded = name == LOADED
     folder = load.scratch / f"lag-{number}-{'loaded' if loaded else 'idle'}"
-    settings = ("endpoint.speculate_after_ms=0", 'partials.mode="off"')
-    # The first utterance is decoded, over and over, until the script is over.
-    seconds = samples_to_seconds(len(script))
-    spec = Spec(str(folder), str(load.model), settings, tokens_of(3), seconds if loaded else 0.0, lag=True)
+    spec = Spec(
+        folder=str(folder),
+        model=str(load.model),
+        overrides=(*load.where.overrides(), 'partials.mode="on"', f"engine.decode_deadline_seconds={DEADLINE_SECONDS}"),
+        tokens=tokens_of(3),
+        # What is ordered first is decoded, over and over, until the script is over.
+        busy_seconds=samples_to_seconds(len(script)) if loaded else 0.0,
+        answers_at_once=not loaded,
+        lag=True,
+    )
     return sit(spec, script)
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -10,9 +10,10 @@ from typing import Literal, TypeAlias
 from voicebridge.domain.errors import ExitCode, VoicebridgeError
 from voicebridge_bench.components.host import Meanwhile, is_busy, is_disturbed, look
 from voicebridge_bench.components.measure import Stopwatch
-from voicebridge_bench.components.results import Value
+from voicebridge_bench.components.results import Host, Value
 from voicebridge_bench.quick import delay, lag, pairs, partials, speculation, turns, weights, words
-from voicebridge_bench.quick.results import QuickFigure, QuickPart, QuickResult, outcome_of
+from voicebridge_bench.quick.results import Decoded, QuickFigure, QuickPart, QuickResult, outcome_of
+from voicebridge_bench.quick.where import Where
 
 PARTS: dict[str, str] = {
     "delay": "end of speech to text against plain faster-whisper, before speculation",
@@ -43,6 +44,8 @@ class Wish:
     sentences: int
     """Of the part `turns`."""
     lag_seconds: float
+    where: Where = field(default_factory=Where)
+    """What decodes, in every part and on every side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def measure(wish: Wish, place: Place) -> QuickResult:
     parts: list[QuickPart] = []
     interrupted = False
     for name in wish.parts:
-        part, interrupted = _part(name, wish, place)
+        part, interrupted = _part(name, wish, place, machine)
         parts.append(part)
         if interrupted:
             break
@@ -70,6 +73,7 @@ def measure(wish: Wish, place: Place) -> QuickResult:
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=time.monotonic() - began,
         host=machine,
+        decoded=Decoded(device=wish.where.used(machine), compute_type=wish.where.compute_type),
         others_cores=others,
         warnings=[line for line in (is_busy(machine), is_disturbed(others, machine.cores_usable)) if line],
         parts=parts,
@@ -79,7 +83,7 @@ def measure(wish: Wish, place: Place) -> QuickResult:
     )
 
 
-def _part(name: str, wish: Wish, place: Place) -> tuple[QuickPart, bool]:
+def _part(name: str, wish: Wish, place: Place, machine: Host) -> tuple[QuickPart, bool]:
     """Return a part with what could be measured of it, and whether somebody ended it early."""
     began = time.monotonic()
     figures: list[QuickFigure] = []
@@ -87,6 +91,7 @@ def _part(name: str, wish: Wish, place: Place) -> tuple[QuickPart, bool]:
     reason, interrupted = "", False
     facts: dict[str, Value] = {}
     try:
+        wish.where.require(machine)
         opened, facts = _opened(name, wish, place)
         for figure in opened:
             figures.append(figure)  # noqa: PERF402 - a part that breaks, or is ended, keeps what it has
@@ -117,19 +122,19 @@ def _opened(name: str, wish: Wish, place: Place) -> tuple[Iterable[QuickFigure],
         facts: dict[str, Value] = {"model": model.name, "weights": RANDOM}
         return _with_random(name, wish, place, model), facts
     if name in ("speculation", "partials"):
-        talk = pairs.Talk(wish.pieces, scratch, place.progress)
+        talk = pairs.Talk(wish.pieces, scratch, place.progress, wish.where)
         heard = speculation.speculation if name == "speculation" else partials.partials
         return heard(talk), {"model": talk.model.name, "hangover_ms": pairs.HANGOVER_MS, "pieces": wish.pieces}
     if name == "words":
         from voicebridge_bench.accuracy import synthesised
 
-        return words.rates(synthesised(wish.commands), place.progress), {"commands": wish.commands}
-    return turns.turns(wish.sentences, place.progress), {"sentences": wish.sentences}
+        return words.rates(synthesised(wish.commands), place.progress, wish.where), {"commands": wish.commands}
+    return turns.turns(wish.sentences, place.progress, wish.where), {"sentences": wish.sentences}
 
 
 def _with_random(name: str, wish: Wish, place: Place, model: Path) -> Iterator[QuickFigure]:
     if name == "lag":
-        yield from lag.lag(lag.Load(model, wish.lag_seconds, place.scratch / name, place.progress))
+        yield from lag.lag(lag.Load(model, wish.lag_seconds, place.scratch / name, place.progress, wish.where))
         return
-    contest = delay.Contest(Stopwatch(), model, wish.rounds, place.progress, wish.lengths_seconds)
+    contest = delay.Contest(Stopwatch(), model, wish.rounds, place.progress, wish.where, wish.lengths_seconds)
     yield from delay.delays(contest) if name == "delay" else delay.overhead(contest)

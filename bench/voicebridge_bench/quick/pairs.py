@@ -1,7 +1,7 @@
 """Sittings of two kinds, one after the other and in turns, with the same script: with something, and without it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from voicebridge_bench.latency.script import Script, arrange
@@ -9,6 +9,7 @@ from voicebridge_bench.models import WHISPER_COMMANDS
 from voicebridge_bench.playlist import Piece
 from voicebridge_bench.quick.sitting import Noted, Spec, sit
 from voicebridge_bench.quick.talks import Told, told_of
+from voicebridge_bench.quick.where import Where
 from voicebridge_bench.speech_corpus import commands
 
 HANGOVER_MS = 700
@@ -25,6 +26,7 @@ class Talk:
     pieces: int
     scratch: Path
     progress: Callable[[str, float], None]
+    where: Where = field(default_factory=Where)
     model: Path = WHISPER_COMMANDS
     rounds: int = ROUNDS
 
@@ -55,7 +57,7 @@ def hold(talk: Talk, ways: Mapping[str, Sequence[str]]) -> dict[str, list[Sittin
 
 
 def _held(talk: Talk, overrides: Sequence[str], script: Script, name: str) -> Sitting:
-    settings = (f"endpoint.hangover_ms={HANGOVER_MS}", *overrides)
+    settings = (f"endpoint.hangover_ms={HANGOVER_MS}", *talk.where.overrides(), *overrides)
     noted = sit(Spec(str(talk.scratch / name.replace(" ", "-")), str(talk.model), settings), script.samples)
     return Sitting(noted, told_of(script, noted, HANGOVER_MS))
 

@@ -3,12 +3,15 @@
 Delays run from the first sample of the piece's first word (by its level) to the announcement of the first partial that
 shows a word, of any kind or stable. A revision is a word of the stable text that the next partial, or the final's,
 changed or took away; that of partials among themselves must be none.
+
+What a partial costs a final is told for each piece by itself: how much later its text came than in the sitting without
+partials, against the longest decode of a partial that ran between the piece's first word and its text.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from voicebridge_bench.latency.results import spread_of
+from voicebridge_bench.latency.results import Spread, spread_of
 from voicebridge_bench.quick.contest import ratio
 from voicebridge_bench.quick.pairs import Sitting, Talk, cpu_rounds, hold
 from voicebridge_bench.quick.results import Claimed, Goal, QuickFigure, judged
@@ -17,6 +20,9 @@ from voicebridge_bench.words import normalised
 
 WITH, WITHOUT = "with partials", "without"
 WAYS = {WITHOUT: ('partials.mode="off"',), WITH: ('partials.mode="on"',)}
+BEYOND_GOAL = Goal(
+    sense="at most", bound=0, reason="the plan's: no final waits for more than one partial; two sittings differ besides"
+)
 GOAL = Goal(sense="at most", bound=0, reason="the plan's: what is stable never changes")
 
 
@@ -40,8 +46,48 @@ def figures_of(held: dict[str, list[Sitting]]) -> Iterator[QuickFigure]:
         yield judged(
             ratio("partials.final", "delay of the final after the endpoint, with over without", finals, WITH, WITHOUT)
         )
+    yield from _delayed(held)
     cpu = {name: cpu_rounds(sittings) for name, sittings in held.items()}
     yield judged(ratio("partials.cpu", "processor time, with partials over without", cpu, WITH, WITHOUT))
+
+
+def delayed_ms(held: dict[str, list[Sitting]]) -> list[tuple[float, float]]:
+    """Return by how much partials delayed each final that both sittings of its round have, and its longest partial."""
+    found = []
+    for with_partials, without in zip(held[WITH], held[WITHOUT], strict=True):
+        plain = {one.place: one.after_endpoint_ms for one in without.told}
+        found += [
+            (one.after_endpoint_ms - plain[one.place], max(one.partial_decodes_ms, default=0.0))
+            for one in with_partials.told
+            if one.place in plain
+        ]
+    return found
+
+
+def _delayed(held: dict[str, list[Sitting]]) -> Iterator[QuickFigure]:
+    if not (delayed := delayed_ms(held)):
+        return
+    extra, beyond = (spread_of(list(values)) for values in zip(*((ms, ms - most) for ms, most in delayed), strict=True))
+    longest = spread_of([most for _, most in delayed])
+    for statistic, value in (("p50", extra.p50), ("p95", extra.p95)):
+        claimed = _spread(f"extra.{statistic}", f"a final later than without partials, {statistic}", value, extra)
+        yield judged(claimed)
+    yield judged(_spread("longest", "the longest decode of a partial of each utterance, p50", longest.p50, longest))
+    more = {"largest_ms": round(beyond.maximum, 1), "utterances_above": sum(ms > most for ms, most in delayed)}
+    claimed = _spread("beyond_one", "a final later by more than its longest partial, p95", beyond.p95, beyond)
+    yield judged(claimed.model_copy(update={"parameters": more}), BEYOND_GOAL)
+
+
+def _spread(name: str, title: str, value: float | None, spread: Spread) -> Claimed:
+    return Claimed(
+        name=f"partials.{name}",
+        title=title,
+        unit="ms",
+        value=value,
+        n=spread.n,
+        sides={WITH: spread},
+        withheld=spread.withheld.get("p95", "") if value is None else "",
+    )
 
 
 def first_shown_ms(told: Told) -> float | None:

@@ -70,6 +70,14 @@ class QuickPart(Record):
     figures: list[QuickFigure]
 
 
+class Decoded(Record):
+    """Where all sides decoded."""
+
+    device: Literal["cpu", "cuda"]
+    """What was taken; Host says how many CUDA devices CTranslate2 sees."""
+    compute_type: str
+
+
 class QuickResult(Record):
     """All of it."""
 
@@ -78,6 +86,7 @@ class QuickResult(Record):
     created_at: str
     seconds: float
     host: Host
+    decoded: Decoded
     others_cores: float
     """Cores that other work used meanwhile, on average."""
     warnings: list[str]

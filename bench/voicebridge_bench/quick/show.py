@@ -17,6 +17,7 @@ def lines(result: QuickResult) -> Iterator[str]:
         f"{host.cpu}, {host.cores_usable} of {host.cores} cores, {host.memory_gib:g} GiB; "
         f"voicebridge {host.versions['voicebridge']}; others used {result.others_cores:.1f} cores meanwhile"
     )
+    yield printable(where_decoded(result))
     for warning in result.warnings:
         yield f"warning: {printable(warning)}"
     for part in result.parts:
@@ -26,6 +27,13 @@ def lines(result: QuickResult) -> Iterator[str]:
     if result.interrupted:
         yield "Ended early: this is what was measured until then."
     yield f"{result.outcome.upper()} in {result.seconds:.0f} s: {printable(result.because)}"
+
+
+def where_decoded(result: QuickResult) -> str:
+    """Return in a sentence where it was decoded, and whether there was a choice."""
+    gpus, decoded = result.host.gpus, result.decoded
+    devices = f"{gpus} CUDA device{'s' if gpus > 1 else ''} to be seen" if gpus else "no CUDA device to be seen"
+    return f"decoded on {decoded.device} ({decoded.compute_type}); {devices}"
 
 
 def _part_lines(part: QuickPart) -> Iterator[str]:

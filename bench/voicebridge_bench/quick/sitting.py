@@ -51,6 +51,8 @@ class Spec:
     """What each decode writes of a model with random weights (voicebridge_bench.quick.even); 0 leaves a model alone."""
     busy_seconds: float = 0.0
     """Each utterance is decoded, over and over, for so long; 0 decodes it once."""
+    answers_at_once: bool = False
+    """Whether the engine decodes nothing, and gives a fixed text at once: orders come and go, and nobody is busy."""
     lag: bool = False
     """Whether the listener's lag is measured."""
     watched: bool = False
@@ -75,6 +77,8 @@ class Noted:
     cpu_seconds: float = 0.0
     """Of the whole process while the script was said."""
     gaps: int = 0
+    partial_decodes: list[list[float]] = field(default_factory=list)
+    """When each decode of an open utterance began, and how many seconds it took; of a daemon with its own engine."""
 
     def of_kind(self, kind: str) -> list[dict[str, Any]]:
         """Return the events of one kind, in order."""
@@ -203,13 +207,14 @@ class _Sitting:
         return noted
 
     def _engine(self, settings: Any) -> Any:
-        if not self._spec.busy_seconds:
-            return None
-        from voicebridge.settings import paths
-        from voicebridge.speech.choose import choose_engine
         from voicebridge_bench.endurance import BusyEngine
+        from voicebridge_bench.quick.engines import InstantEngine, NotingEngine
 
-        engine = choose_engine(settings, paths.models_dir(settings)).engine
+        engine = NotingEngine(settings.whisper, Path(self._spec.model), self.noted.partial_decodes)
+        if self._spec.answers_at_once:
+            return InstantEngine(engine)
+        if not self._spec.busy_seconds:
+            return engine
         self._busy = BusyEngine(engine, self._spec.busy_seconds)
         return self._busy
 

@@ -3,7 +3,8 @@
 The endpoint is the moment at which the hangover after the last speech is over, by samples; the delay runs from there to
 the announcement of the text. It holds the rest of the block that the endpoint lies in (40 ms at most), and what the
 measurement itself was late with that block; from the block's arrival on it is told apart.
-A decode fitted when the silence before it and the decode itself together are no longer than the hangover.
+A decode fitted when the silence before it and the decode itself together are no longer than the hangover. Both is told
+twice: while nobody reads partials, and while somebody does, whose decodes may be in the way.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,10 +17,13 @@ from voicebridge_bench.quick.results import Claimed, Goal, QuickFigure, judged
 from voicebridge_bench.quick.talks import Told
 
 WITH, WITHOUT = "with speculation", "without"
+WITH_BOTH = "with speculation and partials"
 WAYS = {
     WITHOUT: ("endpoint.speculate_after_ms=0", 'partials.mode="off"'),
     WITH: ('partials.mode="off"',),
+    WITH_BOTH: ('partials.mode="on"',),
 }
+NAMES = {WITH: "", WITH_BOTH: "with_partials."}
 GOAL = Goal(sense="at most", bound=50, reason="the plan's: p95 where the decode fits in the hangover")
 
 
@@ -29,12 +33,14 @@ def speculation(talk: Talk) -> Iterator[QuickFigure]:
 
 
 def figures_of(held: dict[str, list[Sitting]]) -> Iterator[QuickFigure]:
-    """Yield the figures of sittings of both kinds."""
-    told = [one for sitting in held[WITH] for one in sitting.told]
-    fitted = [one for one in told if has_fitted(one)]
-    share = 100 * len(fitted) / len(told) if told else None
-    yield judged(_claimed("fitted", "share of decodes that fitted in the hangover", "%", share, len(told)))
-    yield from _percentiles(fitted)
+    """Yield the figures of sittings of all kinds."""
+    for way, prefix in NAMES.items():
+        told = [one for sitting in held[way] for one in sitting.told]
+        fitted = [one for one in told if has_fitted(one)]
+        share = 100 * len(fitted) / len(told) if told else None
+        title = f"share of decodes that fitted in the hangover{_also(way)}"
+        yield judged(_claimed(f"{prefix}fitted", title, "%", share, len(told)))
+        yield from _percentiles(way, fitted)
     if all(sitting.told for sittings in held.values() for sitting in sittings):
         delays = {name: _delays(sittings) for name, sittings in held.items()}
         yield judged(ratio("speculation.gain", "delay after the endpoint, without over with", delays, WITHOUT, WITH))
@@ -49,28 +55,34 @@ def has_fitted(told: Told, endpoint: EndpointSettings | None = None) -> bool:
     return told.decode_kind == "speculative" and silence_ms + told.decode_ms <= HANGOVER_MS
 
 
-def _percentiles(fitted: Sequence[Told]) -> Iterator[QuickFigure]:
+def _percentiles(way: str, fitted: Sequence[Told]) -> Iterator[QuickFigure]:
     if not fitted:
-        claimed = _claimed("after_endpoint.p95", "delay after the endpoint, p95", "ms", None, 0)
+        claimed = _claimed(
+            f"{NAMES[way]}after_endpoint.p95", f"delay after the endpoint, p95{_also(way)}", "ms", None, 0
+        )
         yield judged(claimed.model_copy(update={"withheld": "no decode fitted in the hangover"}), GOAL)
         return
     endpoint = spread_of([one.after_endpoint_ms for one in fitted])
     block = spread_of([one.after_block_ms for one in fitted])
-    yield judged(_percentile("after_endpoint.p50", "delay after the endpoint where it fitted, p50", endpoint))
-    yield judged(_percentile("after_endpoint.p95", "delay after the endpoint where it fitted, p95", endpoint), GOAL)
-    yield judged(_percentile("after_block.p50", "of it, from the arrival of the endpoint's block, p50", block))
-    yield judged(_percentile("after_block.p95", "of it, from the arrival of the endpoint's block, p95", block))
+    yield judged(_percentile(way, "after_endpoint.p50", "delay after the endpoint where it fitted", endpoint))
+    yield judged(_percentile(way, "after_endpoint.p95", "delay after the endpoint where it fitted", endpoint), GOAL)
+    yield judged(_percentile(way, "after_block.p50", "of it, from the arrival of the endpoint's block", block))
+    yield judged(_percentile(way, "after_block.p95", "of it, from the arrival of the endpoint's block", block))
 
 
-def _percentile(name: str, title: str, spread: Spread) -> Claimed:
+def _also(way: str) -> str:
+    return ", with partials" if way == WITH_BOTH else ""
+
+
+def _percentile(way: str, name: str, title: str, spread: Spread) -> Claimed:
     statistic = name.rpartition(".")[2]
     return Claimed(
-        name=f"speculation.{name}",
-        title=title,
+        name=f"speculation.{NAMES[way]}{name}",
+        title=f"{title}, {statistic}{_also(way)}",
         unit="ms",
         value=spread.p50 if statistic == "p50" else spread.p95,
         n=spread.n,
-        sides={WITH: spread},
+        sides={way: spread},
         withheld=spread.withheld.get(statistic, ""),
     )
 

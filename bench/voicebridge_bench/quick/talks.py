@@ -1,7 +1,7 @@
 """What is said to a daemon in the parts that hear one, and what became of each piece of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,11 @@ class Told:
     decode_kind: str
     decode_ms: float
     text: str
+    place: int = 0
+    """Of the piece in its script."""
     partials: list[dict[str, Any]] = field(default_factory=list)
+    partial_decodes_ms: list[float] = field(default_factory=list)
+    """How long those took that ran between its first word and its text."""
 
     @property
     def after_endpoint_ms(self) -> float:
@@ -67,11 +71,12 @@ def told_of(script: Script, noted: Noted, hangover_ms: int) -> list[Told]:
     """Return what became of each piece; those that ended otherwise, or were not believed, are left out."""
     settled = {event["id"]: event for event in noted.of_kind("settled")}
     found = []
-    for part in script.parts:
+    for place, part in enumerate(script.parts):
         span = Span(part.span.start + noted.script_start, part.span.end + noted.script_start)
         over = [one for one in noted.of_kind("stored") if one["start"] < span.end and one["end"] > span.start]
         if len(over) == 1 and over[0]["reason"] == "hangover" and _is_done(settled.get(over[0]["id"])):
-            found.append(_told(script, (part, span), over[0], settled[over[0]["id"]], (noted, hangover_ms)))
+            told = _told(script, (part, span), over[0], settled[over[0]["id"]], (noted, hangover_ms))
+            found.append(replace(told, place=place))
     return found
 
 
@@ -88,9 +93,9 @@ def _told(
 ) -> Told:
     (part, span), (noted, hangover_ms) = piece, heard
     endpoint = stored["speech_end"] + ms_to_samples(hangover_ms)
-    began = begin_of_speech(script.samples[part.span.start : part.span.end])
+    began_at = noted.said_at(span.start + begin_of_speech(script.samples[part.span.start : part.span.end]))
     return Told(
-        began_at=noted.said_at(span.start + began),
+        began_at=began_at,
         endpoint_at=noted.said_at(endpoint),
         endpoint_came_at=noted.arrived_at(endpoint),
         settled_at=settled["at"],
@@ -98,4 +103,7 @@ def _told(
         decode_ms=settled["decode_ms"] or 0.0,
         text=settled["text"],
         partials=[one for one in noted.of_kind("partial") if one["start"] == stored["start"]],
+        partial_decodes_ms=[
+            1000 * seconds for at, seconds in noted.partial_decodes if began_at <= at + seconds and at <= settled["at"]
+        ],
     )

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from voicebridge.domain.utterance import Transcript
-from voicebridge.settings import WhisperSettings
 from voicebridge.speech.whisper import WhisperEngine
 from voicebridge_bench.accuracy import CONFIDENCE, RESAMPLINGS, FileResult, Spoken, compare
 from voicebridge_bench.components.results import Value, Verdict
 from voicebridge_bench.corpora.noise import Noise, mixed, noise_of, seeded
 from voicebridge_bench.models import WHISPER_COMMANDS
 from voicebridge_bench.quick.results import Claimed, Goal, QuickFigure, judged
+from voicebridge_bench.quick.where import Where
 
 SNRS_DB: tuple[float | None, ...] = (None, 10.0, 5.0)
 """None is clean."""
@@ -49,9 +49,11 @@ class Heard:
         return sum(file.errors for file in self.files) / sum(file.words for file in self.files)
 
 
-def rates(spoken: Sequence[Spoken], progress: Callable[[str, float], None]) -> Iterator[QuickFigure]:
+def rates(
+    spoken: Sequence[Spoken], progress: Callable[[str, float], None], where: Where | None = None
+) -> Iterator[QuickFigure]:
     """Yield a figure for each ratio of speech to noise. Raises SpeechError."""
-    engines = {window: _engine(window) for window in (FULL, ADAPTIVE)}
+    engines = {window: _engine(window, where or Where()) for window in (FULL, ADAPTIVE)}
     noise = noise_of(NOISE)
     try:
         for snr_db in SNRS_DB:
@@ -61,8 +63,8 @@ def rates(spoken: Sequence[Spoken], progress: Callable[[str, float], None]) -> I
             engine.close()
 
 
-def _engine(window: str) -> WhisperEngine:
-    settings = WhisperSettings.model_validate({"window": window, "word_timestamps": False})
+def _engine(window: str, where: Where) -> WhisperEngine:
+    settings = where.settings(window=window, word_timestamps=False)
     engine = WhisperEngine(settings, WHISPER_COMMANDS, verify=False)
     engine.load()
     return engine

@@ -173,22 +173,23 @@ def stored(shelf: Shelf, utterance_id: int) -> UtteranceRecord:
 def test_words_and_confidence_may_come_after_the_text(shelf: Shelf, status: Status) -> None:
     before = settle_without_words(shelf, status)
     assert (before.words, before.confidence) == ((), None)
-    shelf.words.add_words(before.utterance_id, transcript().words)
+    assert shelf.words.add_words(before.utterance_id, transcript().words)
     expected = replace(before, words=transcript().words, confidence=0.5)
     assert stored(shelf, before.utterance_id) == expected
 
 
 def test_adding_words_again_changes_nothing(shelf: Shelf) -> None:
     utterance_id = settle_without_words(shelf).utterance_id
-    shelf.words.add_words(utterance_id, transcript().words)
-    shelf.words.add_words(utterance_id, transcript(start=1.5).words)
+    assert shelf.words.add_words(utterance_id, transcript().words)
+    assert shelf.words.add_words(utterance_id, transcript().words)
+    assert not shelf.words.add_words(utterance_id, transcript(start=1.5).words)
     assert stored(shelf, utterance_id).words == transcript().words
 
 
 def test_words_of_another_text_are_left_out(shelf: Shelf) -> None:
     record = settle_without_words(shelf)
-    shelf.words.add_words(record.utterance_id, transcript("turn off the light").words)
-    shelf.words.add_words(record.utterance_id, ())
+    assert not shelf.words.add_words(record.utterance_id, transcript("turn off the light").words)
+    assert not shelf.words.add_words(record.utterance_id, ())
     assert stored(shelf, record.utterance_id) == record
 
 
@@ -202,9 +203,9 @@ def test_words_make_up_a_text_that_is_written_without_spaces_or_composed_otherwi
 
 def test_words_of_what_waits_or_failed_are_left_out(shelf: Shelf) -> None:
     waiting = add(shelf, 1.0)
-    shelf.words.add_words(waiting, transcript().words)
+    assert not shelf.words.add_words(waiting, transcript().words)
     failed = shelf.utterances.settle(Outcome(add(shelf, 5.0), Status.FAILED, None, ("no",))).utterance_id
-    shelf.words.add_words(failed, transcript().words)
+    assert not shelf.words.add_words(failed, transcript().words)
     assert stored(shelf, failed).words == ()
     assert shelf.utterances.settle(Outcome(waiting, Status.DONE, replace(transcript(), words=()))).words == ()
 

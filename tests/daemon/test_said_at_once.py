@@ -10,6 +10,7 @@ from voicebridge.daemon.assembly import audio_file
 from voicebridge.daemon.session import Orders, Started, hear
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.events import Event, UtteranceSettled
+from voicebridge.domain.ports import TurnDetector, TurnEvidence, TurnVerdict
 from voicebridge.domain.utterance import DecodeKind, Transcript, UtteranceRecord
 from voicebridge.settings import EngineSettings, Settings, WhisperSettings
 from voicebridge.settings.schema import EndpointSettings
@@ -19,6 +20,7 @@ from voicebridge_bench.speech_corpus import say
 
 # A hangover that a slow machine under load can decode in as well.
 PATIENT = EndpointSettings(hangover_ms=3000)
+ADAPTIVE = EndpointSettings(mode="adaptive", hangover_min_ms=1200, hangover_ms=5000, hangover_max_ms=6000)
 
 
 class Counting(WhisperEngine):
@@ -36,14 +38,23 @@ class Counting(WhisperEngine):
 class Session:
     """A session with the small Whisper, that has ended."""
 
-    def __init__(self, folder: Path, audio: Samples, endpoint: EndpointSettings, *, realtime: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        audio: Samples,
+        endpoint: EndpointSettings,
+        *,
+        realtime: bool = True,
+        detector: TurnDetector | None = None,
+    ) -> None:
         whisper = WhisperSettings(model=str(WHISPER_COMMANDS))
         settings = Settings(engine=EngineSettings(kind="whisper"), whisper=whisper, endpoint=endpoint)
         self.engine = Counting(whisper)
         self.events: list[Event] = []
         self._started: list[Started] = []
         source = audio_file(write_wav(folder / "said.wav", audio), realtime=realtime)
-        hear(Orders(settings, folder / "state", source, engine=self.engine), self.events.append, self._started.append)
+        orders = Orders(settings, folder / "state", source, engine=self.engine, turn_detector=detector)
+        hear(orders, self.events.append, self._started.append)
 
     @property
     def records(self) -> list[UtteranceRecord]:
@@ -67,14 +78,34 @@ def test_a_command_is_settled_with_what_was_decoded_in_its_hangover(tmp_path: Pa
 
 
 def test_a_command_that_sounds_done_is_ended_sooner(tmp_path: Path) -> None:
-    endpoint = EndpointSettings(mode="adaptive", hangover_min_ms=1200, hangover_ms=3000, hangover_max_ms=4000)
-    session = Session(tmp_path, np.concatenate([silence(2.0), say(FIRST), silence(4.5)]), endpoint)
+    session = Session(tmp_path, np.concatenate([silence(2.0), say(FIRST), silence(6.5)]), ADAPTIVE)
     (record,) = session.records
     assert (record.text, record.kind) == (FIRST, DecodeKind.SPECULATIVE)
-    assert sum(count for name, count in session.counts.items() if name.startswith("turn_")) >= 1
+    assert session.counts["turn_sentence_done"] == 1
     assert record.delay_ms is not None
-    if session.counts.get("turn_sentence_done"):  # else the machine was too slow to know it in time
-        assert record.delay_ms < 3000
+    assert 1200 <= record.delay_ms < 5000
+
+
+class Sure:
+    """A turn detector that is always sure, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def judge(self, evidence: TurnEvidence) -> TurnVerdict:
+        self.asked.append(evidence.text)
+        return TurnVerdict(0, "sure")
+
+
+def test_another_turn_detector_may_be_given(tmp_path: Path) -> None:
+    sure = Sure()
+    audio = np.concatenate([silence(2.0), say(FIRST), silence(6.5)])
+    session = Session(tmp_path, audio, ADAPTIVE, detector=sure)
+    (record,) = session.records
+    assert sure.asked == [FIRST]
+    assert session.counts["turn_sure"] == 1
+    assert record.delay_ms is not None
+    assert 1200 <= record.delay_ms < 5000  # never less than the settings' least
 
 
 @pytest.mark.parametrize("speculate_after_ms", [0, 150])

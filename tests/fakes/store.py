@@ -103,11 +103,12 @@ class MemoryStore(Refusing):
             self._spool.discard(self._ended[outcome.utterance_id].key)
         return record
 
-    def add_words(self, utterance_id: int, words: Sequence[Word]) -> None:
+    def add_words(self, utterance_id: int, words: Sequence[Word]) -> bool:
         record = self._record(utterance_id)
         same = letters("".join(word.text for word in words)) == letters(record.text or "")
         if words and not record.words and record.status is not Status.PENDING and same:
-            self.records[utterance_id] = replace(record, words=tuple(words), confidence=confidence_of(words))
+            self.records[utterance_id] = record = replace(record, words=tuple(words), confidence=confidence_of(words))
+        return bool(words) and record.words == tuple(words)
 
     def pending(self, after_id: int, limit: int) -> Sequence[PendingUtterance]:
         self._check()

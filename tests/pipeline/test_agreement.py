@@ -144,7 +144,8 @@ def test_what_is_shown_ends_with_the_words_of_the_newest_decode_that_are_not_com
         words, shown = text.split(), (agreed.stable + agreed.tentative).split()
         rest = agreed.tentative.split()
         assert len(shown) >= len(rest)
-        assert not rest or shown[-1] == words[-1]
+        # Of the last word only the punctuation may be new, behind one that was committed as it was written first.
+        assert not rest or words[-1].endswith(rest[-1])
 
 
 @given(st.lists(WORDS, min_size=1, max_size=8).map(" ".join), st.lists(WORDS, max_size=4).map(" ".join))

@@ -71,10 +71,17 @@ def test_it_is_finite_not_negative_and_grows_with_the_audio(
 
 
 @pytest.mark.parametrize(
-    ("expected_seconds", "left_seconds", "worthwhile"),
-    [(None, 0.5, True), (1.5, 0.5, True), (1.51, 0.5, False), (0.1, 0.0, False), (None, -1.0, False)],
+    ("expected_seconds", "ordered_with_seconds", "left_seconds", "worthwhile"),
+    [
+        (None, 0.5, 0.5, True),
+        (1.5, 0.5, 0.5, True),
+        (1.51, 0.5, 0.5, False),
+        (1.5, 0.5, 0.01, True),  # it waited behind a partial: begun now it is still there sooner than begun later
+        (0.1, 0.5, 0.0, False),
+        (None, 0.5, -1.0, False),
+    ],
 )
 def test_a_speculative_decode_is_worthwhile(
-    expected_seconds: float | None, left_seconds: float, worthwhile: bool
+    expected_seconds: float | None, ordered_with_seconds: float, left_seconds: float, worthwhile: bool
 ) -> None:
-    assert is_worthwhile(expected_seconds, left_seconds) is worthwhile
+    assert is_worthwhile(expected_seconds, ordered_with_seconds, left_seconds) is worthwhile

@@ -39,8 +39,9 @@ def test_what_is_being_said_is_decoded_and_told_as_it_grows() -> None:
 
 def test_in_a_pause_nothing_new_is_decoded_but_what_may_be_the_end() -> None:
     world = spoken(SlowEngine([0.05]), 1.0, 0.65, 1.0, 2.0)
-    partial_ends = [heard.end_sample for heard in world.partials]
-    assert all(end <= 16_000 or end > 26_000 for end in partial_ends)
+    # Partials of 0.6 s and, speech going on at 1.64, of 1.66 and 2.16; between and after them the two pauses.
+    assert [end / 16_000 for _, end in world.engine.decoded] == pytest.approx([0.6, 1.14, 1.66, 2.16, 2.79], abs=0.021)
+    assert [heard.end_sample / 16_000 for heard in world.partials] == pytest.approx([0.6, 1.66, 2.16], abs=0.021)
 
 
 def test_nobody_wants_partials_and_none_is_decoded() -> None:
@@ -106,6 +107,25 @@ def test_a_newer_partial_order_takes_the_place_of_one_that_waits() -> None:
     assert early.take_partial() is None
     assert partials.counters.dropped == 1
     assert woken == [1.0, 2.0]
+
+
+def test_a_partial_order_is_dropped_when_its_utterance_may_end() -> None:
+    partials = Partials(OFTEN, lambda: True)
+    early = EarlyWork(partials, lambda: 1.0)
+    early.goes_on(KEY, 16_000)
+    early.may_end(KEY, PAUSE)
+    assert early.take_partial() is None
+    assert partials.counters.dropped == 1
+    early.may_end(KEY, PAUSE)
+    assert partials.counters.dropped == 1
+
+
+def test_an_order_says_when_it_was_given() -> None:
+    early = EarlyWork(monotonic=lambda: 12.5)
+    early.may_end(KEY, PAUSE)
+    order = early.speculation.take()
+    assert order is not None
+    assert order.given_seconds == 12.5
 
 
 def test_without_partials_speech_and_ends_are_taken_note_of_all_the_same() -> None:

@@ -18,7 +18,7 @@ def result_of(order: Order, text: str = "turn on the light") -> Result:
 
 
 def begun(speculation: Speculation, key: UtteranceKey = KEY, span: Span = SPAN) -> Order:
-    speculation.may_end(key, pause(span))
+    speculation.may_end(key, pause(span), 0.0)
     order = speculation.take()
     assert order is not None
     assert speculation.start(order)
@@ -56,7 +56,7 @@ def test_a_result_of_another_session_is_not_given_out() -> None:
 
 def test_speech_that_goes_on_makes_order_decode_and_result_void() -> None:
     speculation = Speculation()
-    speculation.may_end(KEY, pause())
+    speculation.may_end(KEY, pause(), 0.0)
     speculation.resumed(KEY)
     assert not speculation.waits
     order = begun(speculation)
@@ -74,7 +74,7 @@ def test_the_pause_after_a_void_one_is_a_new_one() -> None:
     old = begun(speculation)
     speculation.resumed(KEY)
     later = Span(1000, 40_000)
-    speculation.may_end(KEY, pause(later))
+    speculation.may_end(KEY, pause(later), 0.0)
     assert not speculation.finish(result_of(old))
     order = speculation.take()
     assert order is not None
@@ -102,10 +102,10 @@ def test_an_end_elsewhere_makes_void_and_an_end_there_does_not() -> None:
 
 def test_a_newer_order_takes_the_place_of_one_that_waits() -> None:
     speculation = Speculation()
-    speculation.may_end(KEY, pause())
+    speculation.may_end(KEY, pause(), 0.0)
     old = speculation.take()
     assert old is not None
-    speculation.may_end(UtteranceKey(7, 90_000), pause(Span(90_000, 99_000)))
+    speculation.may_end(UtteranceKey(7, 90_000), pause(Span(90_000, 99_000)), 0.0)
     assert not speculation.start(old)
     speculation.refuse(old, not_worthwhile=True)
     assert speculation.waits
@@ -114,7 +114,7 @@ def test_a_newer_order_takes_the_place_of_one_that_waits() -> None:
 
 def test_an_order_that_waits_is_dropped_when_the_turn_of_its_final_comes() -> None:
     speculation = Speculation()
-    speculation.may_end(KEY, pause())
+    speculation.may_end(KEY, pause(), 0.0)
     assert speculation.claim(KEY, SPAN) is None
     assert not speculation.waits
     assert speculation.counters.dropped == 1
@@ -122,7 +122,7 @@ def test_an_order_that_waits_is_dropped_when_the_turn_of_its_final_comes() -> No
 
 def test_the_order_of_another_utterance_waits_on() -> None:
     speculation = Speculation()
-    speculation.may_end(KEY, pause())
+    speculation.may_end(KEY, pause(), 0.0)
     assert speculation.claim(UtteranceKey(7, 0), Span(0, 900)) is None
     assert speculation.waits
 
@@ -136,6 +136,16 @@ def test_results_are_held_up_to_a_bound_and_the_oldest_goes() -> None:
     claimed = [speculation.claim(key, span) is not None for key, span in zip(keys, spans, strict=True)]
     assert claimed == [False] + [True] * MAX_RESULTS
     assert speculation.counters.void == 1
+
+
+def test_what_is_made_void_is_not_given_out_and_counted() -> None:
+    speculation = Speculation()
+    done(speculation)
+    assert speculation.holds(KEY)
+    speculation.void_results()
+    assert not speculation.holds(KEY)
+    assert speculation.claim(KEY, SPAN) is None
+    assert (speculation.counters.void, speculation.counters.wasted_seconds) == (1, 0.5)
 
 
 def test_what_failed_is_counted_and_leaves_nothing() -> None:

@@ -3,14 +3,16 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
 from tests.fakes.engine import FakeEngine
 from tests.pipeline.rig import SECONDS, Rig, transcribing, writing
+from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import EngineStarvedError, SpeechError
 from voicebridge.domain.events import EngineFailed, EngineReady, Event
-from voicebridge.domain.utterance import Status
+from voicebridge.domain.utterance import Status, Transcript
 from voicebridge.pipeline.pending_queue import QUEUE_BOUND
 from voicebridge.pipeline.transcriber import Rules, Transcriber
 from voicebridge.settings import EngineSettings, GateSettings, WhisperSettings
@@ -32,6 +34,23 @@ class TunableEngine(FakeEngine):
             raise SpeechError("whisper.language = 'xx' is an unknown language.")
         self.applied.append((len(self.decoded), settings.language))
         return True
+
+
+class DoubtingEngine(FakeEngine):
+    """Keeps what the gate says of its results."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reasons: list[Sequence[str]] = []
+        self._rejects: Callable[[Transcript], Sequence[str]] = lambda _: ()
+
+    def doubt_also(self, rejects: Callable[[Transcript], Sequence[str]]) -> None:
+        self._rejects = rejects
+
+    def decode(self, audio: Samples, start_sample: int) -> Transcript:
+        made = replace(super().decode(audio, start_sample), avg_logprob=-0.9)
+        self.reasons.append(self._rejects(made))
+        return made
 
 
 class LateEngine(FakeEngine):
@@ -65,6 +84,20 @@ def about_the_engine(events: Sequence[Event]) -> list[str]:
 
 def rules(engine: EngineSettings | None = None, gate: GateSettings | None = None) -> Rules:
     return Rules(engine or EngineSettings(), gate or GateSettings())
+
+
+def test_an_engine_that_doubts_itself_is_told_what_the_gate_in_force_would_reject() -> None:
+    engine = DoubtingEngine()
+    with writing(Rig()) as rig:
+        transcriber = rig.transcriber(engine)
+        with transcribing(transcriber):
+            transcriber.offer(rig.add(1))
+            assert transcriber.wait_until_idle(SECONDS)
+            transcriber.apply(rules(gate=GateSettings(avg_logprob=-0.5)), WhisperSettings())
+            wait_until(lambda: transcriber.applied)
+            transcriber.offer(rig.add(2))
+            assert transcriber.wait_until_idle(SECONDS)
+    assert [list(reasons) for reasons in engine.reasons] == [[], ["avg_logprob -0.90 below -0.5"]]
 
 
 def test_rules_and_options_are_taken_over_between_two_decodes() -> None:

@@ -29,6 +29,9 @@ def judged(text: str, fall_db: float = 6.0, language: str | None = "en") -> tupl
         "Wake me at seven o'clock.",
         "Set a timer for twenty minutes.",
         "Add milk and eggs to the shopping list.",
+        "Play it three times.",
+        "It was in 2024.",
+        "I have not heard from him since.",
     ],
 )
 def test_a_sentence_that_is_done_is_ended_soon(text: str) -> None:
@@ -57,6 +60,8 @@ def test_a_sentence_that_is_done_is_ended_soon(text: str) -> None:
         ("Set a timer for twenty-five.", "unit missing"),
         ("Remind me in 5.", "unit missing"),
         ("Remind me every two hundred", "unit missing"),
+        ("Remind me in 15", "unit missing"),
+        ("Remind me in 15000", "unit missing"),
     ],
 )
 def test_a_sentence_that_goes_on_is_waited_for(text: str, reason: str) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -170,6 +171,27 @@ def test_words_for_which_the_store_takes_nothing_more_are_counted(caplog: pytest
     assert transcriber.join(SECONDS)
     assert transcriber.counters.words_failed == 1
     assert "the words of utterance 1 are lost" in caplog.text
+
+
+def test_words_that_were_not_stored_are_not_told() -> None:
+    with writing(Rig()) as rig:
+        pending = rig.add(1)
+
+        def decode_anew() -> None:
+            assert rig.writer.drain(SECONDS)
+            rig.store.records[pending.utterance_id] = replace(
+                rig.store.records[pending.utterance_id], text="turn it off"
+            )
+
+        transcriber = rig.transcriber(TextFirst(decode_anew))
+        transcriber.offer(pending)
+        with transcribing(transcriber):
+            assert transcriber.wait_until_idle(SECONDS)
+            assert rig.writer.drain(SECONDS)
+        assert [type(event) for event in rig.announced() if isinstance(event, UtteranceSettled | WordsFound)] == [
+            UtteranceSettled
+        ]
+    assert rig.store.records[pending.utterance_id].words == ()
 
 
 class WordlessStore:

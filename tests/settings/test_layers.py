@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from pydantic import ValidationError
 
 from voicebridge.domain.errors import ExitCode, SettingsError
-from voicebridge.settings import Settings
+from voicebridge.settings import EndpointSettings, Settings
 from voicebridge.settings.describe import described
 from voicebridge.settings.layers import SERVICE_DEFAULTS, Loaded, digest, load
 
@@ -111,7 +112,10 @@ def test_an_empty_path_in_a_higher_layer_takes_back_one_from_a_file(written: Wri
     [
         ("[vad]\nmod = 'silero'", "'vad.mod' ({file}:2): there is no such setting; did you mean vad.mode?"),
         ("[audo]\nrate = 1", "'audo.rate' ({file}:2): there is no such setting; did you mean audio.rate?"),
-        ("silero_release = 0.2", "'silero_release' ({file}:1): there is no such setting; did you mean vad.silero_release?"),
+        (
+            "silero_release = 0.2",
+            "'silero_release' ({file}:1): there is no such setting; did you mean vad.silero_release?",
+        ),
         ("[x.y]\nz = 1", "'x.y' ({file}): there is no such setting."),
         ("[audio.rate]\nz = 1", "audio.rate = {{'z': 1}} ({file}): must be a whole number from 0 to 384000."),
         ("[audio]\nrate = true", "audio.rate = True ({file}:2): must be a whole number from 0 to 384000."),
@@ -161,6 +165,26 @@ def test_settings_that_do_not_fit_together_are_told_with_their_origins() -> None
 )
 def test_an_endpoint_that_cannot_work_is_refused(overrides: str, problem: str) -> None:
     assert problem in complaint_of(overrides)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "problem"),
+    [
+        ({"speculate_after_ms": 0}, "needs speculate_after_ms:"),
+        ({"speculate_after_ms": 700}, "below hangover_ms"),
+        ({"tail_ms": 400, "hangover_ms": 400}, "below hangover_ms"),
+        ({"hangover_min_ms": 800}, "must not fall"),
+    ],
+)
+def test_an_adaptive_endpoint_that_could_never_adapt_is_refused(endpoint: dict[str, int], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        EndpointSettings.model_validate({"mode": "adaptive", **endpoint})
+    if "hangover_min_ms" not in endpoint:
+        EndpointSettings.model_validate(endpoint)  # where it is fixed, all of these are a way to hear
+
+
+def test_an_adaptive_endpoint_needs_some_hangover_after_the_pause_is_asked_about() -> None:
+    assert EndpointSettings(mode="adaptive", speculate_after_ms=699).speculate_after_ms == 699
 
 
 @pytest.mark.parametrize(

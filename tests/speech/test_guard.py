@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from voicebridge.domain.utterance import Transcript
 from voicebridge.pipeline.gate import judge
 from voicebridge.settings import GateSettings
-from voicebridge.speech.guard import Attempt, DoubtCode, doubt
+from voicebridge.speech.guard import Attempt, DoubtCode, doubt, doubt_of_gate
 
 GOOD = Attempt(
     text="Turn on the kitchen lights.",
@@ -22,6 +22,28 @@ GOOD = Attempt(
 
 def test_a_good_result_is_believed() -> None:
     assert doubt(GOOD) is None
+
+
+@pytest.mark.parametrize(
+    ("strict", "told"),
+    [
+        ({"avg_logprob": -0.5}, "gate avg_logprob -0.60 below -0.5"),
+        ({"compression_ratio": 1.2}, "gate compression_ratio 1.50 above 1.2"),
+        ({"no_speech_certain": 0.4}, "gate no_speech_prob 0.50 above 0.4"),
+        ({"no_speech_prob": 0.4}, "gate no_speech_prob 0.50 above 0.4 with avg_logprob -0.60 below -0.5"),
+        ({"repeated_ngrams": 2}, "gate repetition"),
+    ],
+)
+def test_what_a_stricter_gate_would_reject_is_doubted_without_a_word_of_the_text(
+    strict: dict[str, float], told: str
+) -> None:
+    figures = {"avg_logprob": -0.6, "compression_ratio": 1.5, "no_speech_prob": 0.5}
+    made = Transcript("Turn on turn on the light.", "whisper", "m", 1.0, language="en", **figures)  # type: ignore[arg-type]  # by name
+    attempt = Attempt(made.text, True, made.avg_logprob, made.compression_ratio, made.no_speech_prob)
+    assert doubt(attempt) is None
+    assert doubt_of_gate(made, lambda transcript: judge(transcript, 1.0, GateSettings())) is None
+    limits = GateSettings.model_validate(strict)
+    assert str(doubt_of_gate(made, lambda transcript: judge(transcript, 1.0, limits))) == told
 
 
 def test_figures_that_are_not_there_are_no_doubt() -> None:

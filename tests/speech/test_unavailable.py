@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.fakes.engine import FakeEngine
+from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import SpeechError
 from voicebridge.domain.ports import Engine
+from voicebridge.domain.utterance import DecodeKind, Transcript, Word
 from voicebridge.settings import WhisperSettings
 from voicebridge.speech.unavailable import UnavailableEngine
 
@@ -89,6 +93,52 @@ def test_options_that_changed_meanwhile_reach_the_engine_when_it_is_there() -> N
     assert there.language == "de"
     engine.apply(WhisperSettings(language="fr"))
     assert there.language == "fr"
+
+
+class Skilled(FakeEngine):
+    """Can do what the whisper engine can: words after the text, partials, doubts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rejects: object = None
+
+    def doubt_also(self, rejects: object) -> None:
+        self.rejects = rejects
+
+    def decode_partial(self, audio: Samples, start_sample: int) -> Transcript:
+        return replace(self.decode(audio, start_sample), kind=DecodeKind.PARTIAL)
+
+    def find_words(self, transcript: Transcript, audio: Samples, start_sample: int) -> tuple[Word, ...]:
+        return (Word(transcript.text, start_sample, start_sample + len(audio), 0.5),)
+
+
+def test_an_engine_that_came_late_does_all_that_it_can() -> None:
+    choose, there = Chooser(), Skilled()
+    engine = UnavailableEngine("whisper", "base.en", REASON, choose)
+
+    def rejects(_: Transcript) -> tuple[str, ...]:
+        return ()
+
+    engine.doubt_also(rejects)
+    with pytest.raises(SpeechError):
+        engine.decode_partial(AUDIO, 0)
+    choose.there = there
+    engine.load()
+    partial = engine.decode_partial(AUDIO, 0)
+    assert partial.kind is DecodeKind.PARTIAL
+    assert engine.find_words(partial, AUDIO, 7) == (Word(partial.text, 7, 16_007, 0.5),)
+    assert there.rejects is rejects
+
+
+def test_an_engine_that_came_late_and_can_do_less_is_asked_for_no_more() -> None:
+    choose = Chooser()
+    choose.there = FakeEngine()
+    engine = UnavailableEngine("whisper", "base.en", REASON, choose)
+    engine.doubt_also(lambda _: ())
+    engine.load()
+    partial = engine.decode_partial(AUDIO, 0)
+    assert partial.words
+    assert engine.find_words(partial, AUDIO, 0) == ()
 
 
 def test_an_engine_that_takes_no_options_is_left_alone() -> None:

@@ -2,11 +2,12 @@
 
 import socket
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from tests.fakes.states import State, equal
-from tests.fakes.utterances import NOON, done, noise
+from tests.fakes.utterances import NOON, done, noise, transcript
 from voicebridge.domain.audio import Span
 from voicebridge.domain.utterance import EndReason, Outcome, Status, UtteranceKey
 from voicebridge.store.search import find
@@ -69,6 +70,33 @@ def test_less_than_a_tenth_of_a_second_is_no_utterance(state: State) -> None:
     recovery = state.recover()
     assert (recovery.too_short, recovery.pending) == (2, [])
     assert state.files() == []
+
+
+def settle_before_its_words(state: State, start: float, engine: str = "whisper") -> int:
+    made = replace(transcript(start=start), words=(), engine=engine)
+    return state.store.settle(Outcome(state.add(start), Status.DONE, made)).utterance_id
+
+
+def test_texts_whose_words_were_still_looked_for_are_counted(state: State) -> None:
+    for start in (1.0, 5.0):
+        assert state.store.add_words(settle_before_its_words(state, start), transcript(start=start).words)
+    for start in (9.0, 13.0):
+        settle_before_its_words(state, start)
+    state.add(17.0)
+    recovery = state.recover()
+    assert recovery.without_words == 2
+    assert "utterances whose words were not stored yet: 2" in str(recovery)
+    assert state.recover().without_words == 0
+
+
+@pytest.mark.parametrize(("engine", "ending"), [("whisper", ""), ("sphinx", ""), ("whisper", "clean")])
+def test_no_words_are_missed_where_none_was_to_come(state: State, engine: str, ending: str) -> None:
+    if engine == "sphinx" or ending:
+        assert state.store.add_words(settle_before_its_words(state, 1.0), transcript().words)
+    settle_before_its_words(state, 5.0, engine)
+    if ending:
+        end_session(state.db, state.session_id, ending, NOON)
+    assert state.recover().without_words == 0
 
 
 def test_a_pending_utterance_is_decoded_by_the_next_process(state: State) -> None:

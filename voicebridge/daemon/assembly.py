@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from voicebridge.domain.capture import CaptureReport
 from voicebridge.domain.errors import SpeechError
-from voicebridge.domain.ports import Engine, EventSink, Source
+from voicebridge.domain.ports import Engine, EventSink, Source, TurnDetector
 from voicebridge.domain.timeline import Anchor
 from voicebridge.domain.units import MEGABYTE
 from voicebridge.settings import Settings, paths
@@ -133,6 +133,8 @@ class Plan:
     over: threading.Event
     live: Callable[[], Settings] | None = None
     """The settings in force, where they can change while it runs."""
+    turn_detector: TurnDetector | None = None
+    """What says in a pause whether somebody has finished; the rules where None."""
 
     @property
     def in_force(self) -> Settings:
@@ -169,7 +171,8 @@ def _transcriber(plan: Plan, writer: "StoreWriter", clock: "SessionClock") -> "t
     # PocketSphinx takes a fifth of the spoken time and more for each decode, and revises much of what it said.
     suits = plan.engine.info.engine != "sphinx"
     partials = Partials(settings.partials, lambda: events.partials_wanted, suits=suits)
-    return Transcriber(plan.engine, desk, rules, events, plan.over.set, EarlyWork(partials)), desk.unsettled
+    early = EarlyWork(partials, detector=plan.turn_detector)
+    return Transcriber(plan.engine, desk, rules, events, plan.over.set, early), desk.unsettled
 
 
 def _listener(

@@ -24,7 +24,7 @@ from voicebridge.domain.events import (
     StoreChanged,
     StoreNotice,
 )
-from voicebridge.domain.ports import Engine, Source
+from voicebridge.domain.ports import Engine, Source, TurnDetector
 from voicebridge.domain.units import FRAME_MS, seconds_to_samples
 from voicebridge.settings import Settings, paths
 
@@ -80,6 +80,8 @@ class Orders:
     around: Around = Around()
     partials: bool = False
     """Announce what open utterances say so far, too: whoever follows reads it."""
+    turn_detector: TurnDetector | None = None
+    """Says in a pause whether somebody has finished, where `endpoint.mode` is adaptive; the rules where None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,8 @@ def _hear(orders: Orders, ears: Ears, on_event: Callable[[Event], None], on_star
     try:
         notebook.note_engine(engine.info.engine, engine.info.model)
         live = LiveSettings(orders.settings, orders.reread or (lambda: orders.settings), ears.events)
-        plan = Plan(orders.settings, ears, notebook, engine, threading.Event(), lambda: live.current)
+        over = threading.Event()
+        plan = Plan(orders.settings, ears, notebook, engine, over, lambda: live.current, orders.turn_detector)
         daemon = _daemon(plan)
         fell_back = orders.engine is None and orders.settings.engine.kind == "auto" and engine.info.engine != "whisper"
         on_start(Started(daemon, notebook, ears.source, reason, fell_back))

@@ -1,6 +1,6 @@
 """Ports: what the pipeline needs of the parts around it, named for the need."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -216,6 +216,15 @@ class WindowedEngine(Protocol):
 
 
 @runtime_checkable
+class Doubting(Protocol):
+    """An addition to Engine for those that look at their own results, and decode what they doubt at more length."""
+
+    def doubt_also(self, rejects: Callable[[Transcript], Sequence[str]]) -> None:
+        """Doubt what this gives reasons against, too, from now on; called by the engine's thread, for each result."""
+        ...
+
+
+@runtime_checkable
 class PartialDecoder(Protocol):
     """An addition to Engine for those that can be quicker about an utterance that goes on. Same thread."""
 
@@ -327,8 +336,11 @@ class UtteranceStore(Protocol):
 class WordStore(Protocol):
     """An addition to UtteranceStore: keeps the words of an utterance that is settled. Same thread and promises."""
 
-    def add_words(self, utterance_id: int, words: Sequence[Word]) -> None:
-        """Commit the words, and the confidence that is their mean. Nothing happens where the text was replaced."""
+    def add_words(self, utterance_id: int, words: Sequence[Word]) -> bool:
+        """Commit the words, and the confidence that is their mean; say whether it has these words now.
+
+        Nothing happens, and False is returned, where the text was replaced or has other words.
+        """
         ...
 
 

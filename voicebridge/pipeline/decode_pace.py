@@ -52,12 +52,15 @@ class DecodePace:
         return max(0.0, mean_y + min(max(slope, 0.0), proportion) * (audio_seconds - mean_x))
 
 
-def is_worthwhile(expected_seconds: float | None, hangover_left_seconds: float) -> bool:
+def is_worthwhile(expected_seconds: float | None, left_when_ordered_seconds: float, left_seconds: float) -> bool:
     """Say whether a speculative decode should begin now.
 
     Not when the hangover is over, for the final decode is then due; not when it takes longer than MOST_HANGOVERS times
-    what is left of the hangover. One whose time is unknown is tried.
+    what was left of the hangover when it was ordered. One whose time is unknown is tried.
+
+    What is left now does not decide: an order that had to wait behind a partial decode would be refused for that, and
+    the engine do nothing until the endpoint, which then comes later than with the decode begun at once.
     """
-    if hangover_left_seconds <= 0:
+    if left_seconds <= 0:
         return False
-    return expected_seconds is None or expected_seconds <= MOST_HANGOVERS * hangover_left_seconds
+    return expected_seconds is None or expected_seconds <= MOST_HANGOVERS * left_when_ordered_seconds

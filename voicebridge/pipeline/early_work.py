@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from voicebridge.domain.audio import Span
-from voicebridge.domain.ports import TurnVerdict
+from voicebridge.domain.ports import TurnDetector, TurnVerdict
 from voicebridge.domain.segments import MayEnd
 from voicebridge.domain.utterance import EndedUtterance, UtteranceKey
 from voicebridge.pipeline.partials import Partials, PartialsCounters
@@ -31,12 +31,19 @@ class EarlyWork:
     """Holds one speculative order at most and one partial order at most; a newer one takes the place of an older one.
 
     ``wake`` is called when there is something to take, ``on_verdict`` with the end of the speech before a pause and the
-    milliseconds it is to be waited for. Both are set when the parts are joined.
+    milliseconds it is to be waited for. Both are set when the parts are joined. ``detector`` judges pauses instead of
+    the rules.
     """
 
-    def __init__(self, partials: Partials | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        partials: Partials | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        detector: TurnDetector | None = None,
+    ) -> None:
         self.speculation = Speculation()
         self.partials = partials
+        self.detector = detector
         self.wake: Callable[[], None] = lambda: None
         self.on_verdict: Callable[[int, int], None] = lambda _end, _ms: None
         self.verdicts: dict[str, int] = {}
@@ -69,8 +76,10 @@ class EarlyWork:
         }
 
     def may_end(self, key: UtteranceKey, pause: MayEnd) -> None:
-        """Have the utterance decoded as it would end here."""
-        self.speculation.may_end(key, pause)
+        """Have the utterance decoded as it would end here; a partial of it that still waits would hold that up."""
+        if self.partials is not None and self.take_partial() is not None:
+            self.partials.dropped()
+        self.speculation.may_end(key, pause, self._monotonic())
         self.wake()
 
     def resumed(self, key: UtteranceKey) -> None:

@@ -87,15 +87,19 @@ class Settling:
         self._settle(pending.ended.key, Outcome(pending.utterance_id, Status.FAILED, None, (reason,)))
 
     def add_words(self, utterance_id: int, words: Sequence[Word]) -> None:
-        """Have the words of a settled utterance committed, and published then."""
+        """Have the words of a settled utterance committed, and published once they are.
+
+        Its text is committed before and its audio let go with that: a process that is killed between the two has the
+        text and never the words. The next start counts them (Recovery.without_words).
+        """
         store = self._desk.shelf.utterances
         if not words or not isinstance(store, WordStore):
             return
         found = WordsFound(utterance_id, tuple(words), sum(word.probability for word in words) / len(words))
 
         def commit() -> None:
-            store.add_words(utterance_id, found.words)
-            self._events.publish(found)
+            if store.add_words(utterance_id, found.words):
+                self._events.publish(found)
 
         if not self._desk.writer.offer(commit):
             self._counters.words_failed += 1

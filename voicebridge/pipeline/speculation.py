@@ -23,6 +23,8 @@ class Order:
 
     key: UtteranceKey
     pause: MayEnd
+    given_seconds: float
+    """When it was given, on the clock of whoever gave it."""
 
     @property
     def span(self) -> Span:
@@ -48,12 +50,12 @@ class SpeculationCounters:
     ordered: int = 0
     started: int = 0
     dropped: int = 0
-    """Orders that were not begun: speech went on, the final's turn or a newer order came first, or audio was gone."""
+    """Orders that were not begun: speech went on, a final waited, a newer order came first, or audio was gone."""
     not_worthwhile: int = 0
-    """Orders that were not begun because they would have taken too long."""
+    """Orders that were not begun because they would have taken too long, or their hangover was over."""
     failed: int = 0
     void: int = 0
-    """Decodes whose speech went on, or that found no place."""
+    """Decodes whose speech went on, that found no place, or were made with other options of the engine."""
     delivered: int = 0
     wasted_seconds: float = 0.0
     """Time of the engine that went into what failed or was void."""
@@ -76,11 +78,11 @@ class Speculation:
         """True while an order waits."""
         return self._order is not None
 
-    def may_end(self, key: UtteranceKey, pause: MayEnd) -> None:
+    def may_end(self, key: UtteranceKey, pause: MayEnd, now_seconds: float) -> None:
         """Order a decode; it takes the place of one that still waits."""
         with self._lock:
             self._drop_order()
-            self._order = Order(key, pause)
+            self._order = Order(key, pause, now_seconds)
             self.counters.ordered += 1
 
     def resumed(self, key: UtteranceKey) -> None:
@@ -125,6 +127,17 @@ class Speculation:
             if len(self._results) > MAX_RESULTS:
                 self._waste(self._results.pop(next(iter(self._results))))
             return True
+
+    def holds(self, key: UtteranceKey) -> bool:
+        """Say whether there is a result for an utterance, so that it will need no decode."""
+        return key in self._results
+
+    def void_results(self) -> None:
+        """Make void what was decoded and is not claimed yet."""
+        with self._lock:
+            for result in self._results.values():
+                self._waste(result)
+            self._results.clear()
 
     def fail(self, seconds: float) -> None:
         """Say that what was begun failed; it counts for nothing."""

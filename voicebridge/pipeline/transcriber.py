@@ -1,7 +1,8 @@
 """The transcriber: the one thread that owns the engine. Finals go first, then speculative decodes, then partial ones.
 
 Finals are settled oldest first, and none is ever left out. A decode that runs cannot be cancelled, so a final waits for
-one speculative or partial decode at most; neither begins while a final waits.
+one speculative or partial decode at most; neither begins while a final waits, and no speculative one while an utterance
+has ended that the engine will be needed for.
 """
 
 import logging
@@ -14,15 +15,13 @@ from typing import TypeVar
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import SpeechError, StoreError, UtteranceGoneError
 from voicebridge.domain.events import EngineFailed, EngineReady
-from voicebridge.domain.ports import Engine, EventSink, PartialDecoder, Tunable, WordFinder
+from voicebridge.domain.ports import Doubting, Engine, EventSink, Tunable, WordFinder
 from voicebridge.domain.utterance import DecodeKind, PendingUtterance, Transcript
-from voicebridge.pipeline.decode_pace import DecodePace, is_worthwhile
-from voicebridge.pipeline.early_work import EarlyWork, PartialOrder
+from voicebridge.pipeline.early_decodes import EarlyDecodes
+from voicebridge.pipeline.early_work import EarlyWork
 from voicebridge.pipeline.gate import judge
-from voicebridge.pipeline.pauses import Pauses
 from voicebridge.pipeline.pending_queue import QUEUE_BOUND, PendingQueue
 from voicebridge.pipeline.settling import Desk, Settling, TranscriberCounters
-from voicebridge.pipeline.speculation import Order, Result
 from voicebridge.pipeline.worker import Worker
 from voicebridge.settings import EndpointSettings, EngineSettings, GateSettings, WhisperSettings
 
@@ -84,12 +83,14 @@ class Transcriber(Worker):
         self._desk = desk
         self._rules = rules
         self.early = early or EarlyWork()
-        self.pauses = Pauses(desk.clock, rules.endpoint)
+        self.early_decodes = EarlyDecodes(engine, desk, self.early, events, rules.endpoint)
         self._events = events
         self._settling = Settling(desk, events, self.counters)
-        self._pace = DecodePace()
         self._queue = PendingQueue()
         self.early.wake = self._queue.wake
+        if isinstance(engine, Doubting):
+            # Asked of the rules in force at each decode: what the gate would reject, the engine doubts first.
+            engine.doubt_also(lambda transcript: judge(transcript, 1.0, self._rules.gate))
         self._finds_words = False
         self._decode_began: float | None = None
         self._load_began: float | None = None
@@ -226,15 +227,23 @@ class Transcriber(Worker):
         if wanted is self._taken or wanted is None:
             return
         self._rules = wanted.rules
-        self.options_refused = None
-        if isinstance(self._engine, Tunable):
-            try:
-                self._engine.apply(wanted.options)
-            except SpeechError as error:
-                self.options_refused = error
-                logger.warning("the engine goes on with its old options: %s", error)
-        self.pauses.apply(wanted.rules.endpoint)
+        # The options it began with are not known here, so that the first order always counts as other ones.
+        same = self._taken is not None and self._taken.options == wanted.options and self.options_refused is None
+        if isinstance(self._engine, Tunable) and not same:
+            self._change_options(self._engine, wanted.options)
+        self.early_decodes.pauses.apply(wanted.rules.endpoint)
         self._taken = wanted
+
+    def _change_options(self, engine: Tunable[WhisperSettings], options: WhisperSettings) -> None:
+        """Have the engine go by other options; what it said by the old ones, and how long it took, counts no more."""
+        try:
+            engine.apply(options)
+        except SpeechError as error:
+            self.options_refused = error
+            logger.warning("the engine goes on with its old options: %s", error)
+            return
+        self.options_refused = None
+        self.early_decodes.begin_anew()
 
     def _turn(self) -> None:
         """Do the most urgent thing there is, or wait for one until it is time for a sign of life."""
@@ -248,9 +257,9 @@ class Transcriber(Worker):
         elif self._stopping.is_set():
             return
         elif order := self.early.speculation.take():
-            self._speculate(order)
+            self.early_decodes.speculate(order, self._rules.gate, self._timed)
         elif partial := self.early.take_partial():
-            self._decode_partial(partial)
+            self.early_decodes.decode_partial(partial, self._rules.gate, self._timed)
 
     def _fetch(self, after_id: int, mark: int) -> None:
         store = self._desk.shelf.utterances
@@ -265,7 +274,10 @@ class Transcriber(Worker):
 
     def _work_on(self, pending: PendingUtterance) -> None:
         """Settle an utterance with the result of its pause, if there is one, else with a decode."""
-        result = self.early.speculation.claim(pending.ended.key, pending.ended.span)
+        key = pending.ended.key
+        if key.session_id == self._desk.session_id:
+            self._desk.unsettled.taken(key.start_sample)
+        result = self.early.speculation.claim(key, pending.ended.span)
         if result is None:
             self._decode(pending)
             return
@@ -286,7 +298,7 @@ class Transcriber(Worker):
             self._decode_failed(pending, error)
             return
         self.counters.decodes += 1
-        self._pace.note(span.seconds, seconds)
+        self.early_decodes.pace.note(span.seconds, seconds)
         self._note_delivered(pending, seconds)
         self._deliver(pending, transcript, audio, DecodeKind.FINAL)
 
@@ -353,46 +365,3 @@ class Transcriber(Worker):
             self._settling.give_up(pending, str(error))
             return
         self._queue.put_back(PendingUtterance(pending.utterance_id, pending.ended, attempts, pending.recovered))
-
-    def _speculate(self, order: Order) -> None:
-        """Decode an utterance that may be over; what it says tells how long to wait for more."""
-        speculation, span, monotonic = self.early.speculation, order.span, self._desk.monotonic
-        left_seconds = self.pauses.seconds_left(order.pause, monotonic())
-        worthwhile = is_worthwhile(self._pace.expected_seconds(span.seconds), left_seconds)
-        audio = self._desk.audio.copy(span) if worthwhile else None
-        if audio is None:
-            speculation.refuse(order, not_worthwhile=not worthwhile)
-            return
-        if not speculation.start(order):
-            return
-        began = monotonic()
-        try:
-            transcript, seconds = self._timed(lambda: self._engine.decode(audio, span.start))
-        except SpeechError as error:
-            # It counts for nothing: the utterance has its attempts when it is pending.
-            logger.info("a speculative decode failed: %s", error)
-            speculation.fail(monotonic() - began)
-            return
-        self._pace.note(span.seconds, seconds)
-        valid = speculation.finish(Result(order, transcript, audio, seconds))
-        if valid and (verdict := self.pauses.verdict(order.pause, transcript, self._rules.gate)):
-            logger.debug("a pause is waited for %d ms: %s", verdict.hangover_ms, verdict.reason)
-            self.early.judged(order.pause.speech.end, verdict)
-
-    def _decode_partial(self, order: PartialOrder) -> None:
-        """Decode what is being said so far, and publish what of it is believed."""
-        partials, span, monotonic = self.early.partials, order.span, self._desk.monotonic
-        audio = self._desk.audio.copy(span)
-        if partials is None or audio is None or not partials.begins(monotonic(), order.key):
-            return
-        decode = self._engine.decode_partial if isinstance(self._engine, PartialDecoder) else self._engine.decode
-        try:
-            transcript, _ = self._timed(lambda: decode(audio, span.start))
-        except SpeechError as error:
-            logger.debug("a partial decode failed: %s", error)
-            return
-        finally:
-            partials.ends(monotonic())
-        believed = not judge(transcript, 1.0, self._rules.gate)
-        if believed and (heard := partials.heard(order.key, transcript.text, span.end)):
-            self._events.publish(heard)

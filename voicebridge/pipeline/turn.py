@@ -21,21 +21,24 @@ LEAST_WORDS = 2
 """A single word, however it is punctuated, may be the beginning of anything."""
 
 OPEN_ENDED = {
-    "conjunction": "and or but nor because although if unless until till whereas whether than as since",
+    "conjunction": "and or but nor because although if unless until till whereas whether than as",
     "preposition": "of to at for from with without into onto toward towards between among during against via per"
     " despite including regarding",
     "article": "a an the my your our their every its",
     "filler": "um uh uhm umm erm er eh hmm hm mm mhm",
 }
-"""Words after which a sentence goes on. Those that may close one (turn it *on*, come *in*, call *her*) are not here."""
-MID_NUMBER = {"point", "dot", "comma", "plus", "minus", "times"}
-"""After a number, these want another one."""
+"""Words after which a sentence goes on. Those that may close one (turn it *on*, come *in*, call *her*, never heard
+of it *since*) are not here."""
+MID_NUMBER = {"point", "dot", "comma", "plus", "minus"}
+"""After a number, these want another one. Not ``times``: *play it three times* is done."""
 WANTS_UNIT = {"for", "in", "about", "after", "every", "another", "within"}
 """A number after one of these is a quantity whose unit is still to come (a timer for twenty ...)."""
 
 _ONES = "zero oh one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
 _TENS = "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million"
 _NUMBERS = frozenset(f"{_ONES} {_TENS}".split())
+_YEAR = re.compile(r"\d{4}")
+"""Four digits are a year or a time of day more often than a quantity (it was in 2024): nothing follows from them."""
 _WORD = re.compile(r"[\w]+(?:['\u2019:.,-][\w]+)*")
 _UNFINISHED = re.compile(r"(?:[,;:\-\u2013\u2014\u2026]|\.\.)[\"'\u201d\u2019)]*$")
 _FINISHED = re.compile(r"[.!?][\"'\u201d\u2019)]*$")
@@ -99,4 +102,4 @@ def _why_open(text: str, words: list[str]) -> str:
 
 
 def _is_number(word: str) -> bool:
-    return word.partition("-")[0] in _NUMBERS or word[:1].isdigit()
+    return word.partition("-")[0] in _NUMBERS or (word[:1].isdigit() and not _YEAR.fullmatch(word))

@@ -38,6 +38,7 @@ LIVE: Mapping[str, tuple[str, ...]] = {
         "window",
         "window_floor_seconds",
         "window_margin_seconds",
+        "partial_floor_seconds",
     ),
     "partials": ("mode", "every_ms", "load_share"),
     "gate": (

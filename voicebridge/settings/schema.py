@@ -105,7 +105,7 @@ class EndpointSettings(Section):
     """Silence that ends an utterance. With `mode = "adaptive"`: while nothing else is known."""
     mode: Literal["fixed", "adaptive"] = "fixed"
     """`adaptive` waits `hangover_min_ms` where text and voice say that the sentence is done, `hangover_max_ms` where
-    they say that it is not, and `hangover_ms` otherwise. It needs `speculate_after_ms`."""
+    they say that it is not, and `hangover_ms` otherwise. It needs a `speculate_after_ms` below `hangover_ms`."""
     hangover_min_ms: Annotated[int, Field(ge=100, le=5000)] = 400
     """See `mode`."""
     hangover_max_ms: Annotated[int, Field(ge=100, le=10_000)] = 1500
@@ -131,6 +131,10 @@ class EndpointSettings(Section):
                 )
             if not self.tail_ms <= self.hangover_min_ms <= self.hangover_ms <= self.hangover_max_ms:
                 raise ValueError("tail_ms, hangover_min_ms, hangover_ms and hangover_max_ms must not fall")
+            if max(self.speculate_after_ms, self.tail_ms) >= self.hangover_ms:
+                raise ValueError(
+                    'mode = "adaptive" needs speculate_after_ms and tail_ms below hangover_ms: the text is decoded then'
+                )
         if self.cut_search_ms + self.pre_roll_ms + self.min_speech_ms >= self.max_utterance_ms:
             raise ValueError("cut_search_ms, pre_roll_ms and min_speech_ms together must stay below max_utterance_ms")
         return self
@@ -183,6 +187,9 @@ class WhisperSettings(Section):
     """The shortest window. Stock models are known to repeat themselves below 5 s; models fine-tuned for it go lower."""
     window_margin_seconds: Annotated[float, Field(ge=0, le=10)] = 2.0
     """Silence after the utterance within the window."""
+    partial_floor_seconds: Annotated[float, Field(ge=1, le=30)] = 5.0
+    """The shortest window of text while speech goes on, where that is less than `window_floor_seconds`. What looks
+    wrong of it is not shown, and nothing of it is stored."""
 
 
 class PartialsSettings(Section):

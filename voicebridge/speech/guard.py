@@ -3,13 +3,20 @@
 A short window costs a fraction of the full one, and now and then its result: stock models, which have heard nothing but
 30 s, are known to repeat themselves, to run on, or to say nothing. What may be such a result is decoded again with the
 full window, as it would have been without short ones. A doubt that was not needed costs time, a missing one a text:
-the limits are faster-whisper's own for what it decodes again, and what the quality gate rejects is doubted here first.
+the limits are faster-whisper's own for what it decodes again. What the quality gate would reject by the settings in
+force is doubted too, so that nothing is rejected of which the full window was not asked.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 from voicebridge.domain.text import longest_repetition
+from voicebridge.domain.utterance import Transcript
+
+Gate: TypeAlias = Callable[[Transcript], Sequence[str]]
+"""Gives reasons to reject a transcript, the first word of each a name; those after a colon may hold its text."""
 
 MAX_COMPRESSION_RATIO = 2.4
 MIN_AVG_LOGPROB = -1.0
@@ -36,6 +43,8 @@ class DoubtCode(StrEnum):
     AVG_LOGPROB = "avg_logprob"
     NO_SPEECH_PROB = "no_speech_prob"
     LANGUAGE = "language"
+    GATE = "gate"
+    """The quality gate would reject it, by settings that are stricter than these limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,12 @@ def doubt(attempt: Attempt) -> Doubt | None:
         or _above(DoubtCode.NO_SPEECH_PROB, attempt.no_speech_prob, MAX_NO_SPEECH_PROB)
         or _below(DoubtCode.LANGUAGE, attempt.language_probability, MIN_LANGUAGE_PROBABILITY)
     )
+
+
+def doubt_of_gate(transcript: Transcript, gate: Gate) -> Doubt | None:
+    """Return the first reason of the quality gate not to believe a transcript, None when it does."""
+    reasons = gate(transcript)
+    return Doubt(DoubtCode.GATE, reasons[0].partition(":")[0]) if reasons else None
 
 
 def _repetition(text: str) -> Doubt | None:

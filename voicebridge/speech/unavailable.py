@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import SpeechError
-from voicebridge.domain.ports import Engine, EngineInfo, Tunable
-from voicebridge.domain.utterance import Transcript
+from voicebridge.domain.ports import Doubting, Engine, EngineInfo, PartialDecoder, Tunable, WordFinder
+from voicebridge.domain.utterance import Transcript, Word
 from voicebridge.settings.schema import WhisperSettings
+from voicebridge.speech.guard import Gate
 
 
 class UnavailableEngine:
@@ -23,6 +24,7 @@ class UnavailableEngine:
         self._choose = choose
         self._engine: Engine | None = None
         self._options: WhisperSettings | None = None
+        self._gate: Gate | None = None
 
     @property
     def info(self) -> EngineInfo:
@@ -40,6 +42,8 @@ class UnavailableEngine:
             engine = self._choose()
             if self._options is not None and isinstance(engine, Tunable):
                 engine.apply(self._options)
+            if self._gate is not None and isinstance(engine, Doubting):
+                engine.doubt_also(self._gate)
             engine.load()
         except SpeechError as error:
             self._reason = error
@@ -53,11 +57,27 @@ class UnavailableEngine:
         self._options = settings
         return True
 
+    def doubt_also(self, rejects: Gate) -> None:
+        """Keep it for the engine that is not there yet, which doubts by it."""
+        self._gate = rejects
+
     def decode(self, audio: Samples, start_sample: int) -> Transcript:
         """Decode, or raise the reason why it cannot."""
         if self._engine is None:
             raise self._reason
         return self._engine.decode(audio, start_sample)
+
+    def decode_partial(self, audio: Samples, start_sample: int) -> Transcript:
+        """Decode as the engine does that which goes on, or raise the reason why it cannot."""
+        if isinstance(self._engine, PartialDecoder):
+            return self._engine.decode_partial(audio, start_sample)
+        return self.decode(audio, start_sample)
+
+    def find_words(self, transcript: Transcript, audio: Samples, start_sample: int) -> tuple[Word, ...]:
+        """Return the words where the engine finds them after the text; none where they came with it."""
+        if isinstance(self._engine, WordFinder):
+            return self._engine.find_words(transcript, audio, start_sample)
+        return ()
 
     def close(self) -> None:
         """Give back what it holds."""

@@ -22,7 +22,7 @@ from voicebridge.domain.ports import EngineInfo, WindowCounters
 from voicebridge.domain.units import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
 from voicebridge.domain.utterance import DecodeKind, Transcript, Word
 from voicebridge.settings.schema import WhisperSettings
-from voicebridge.speech.guard import Doubt, DoubtCode, doubt
+from voicebridge.speech.guard import Doubt, DoubtCode, Gate, doubt, doubt_of_gate
 from voicebridge.speech.structure import verify_structure
 from voicebridge.speech.unchanged import verify_unchanged
 from voicebridge.speech.whisper_decode import Decoder, Heard, Ways, Written
@@ -51,6 +51,7 @@ class WhisperEngine:
         self._settings = settings
         self._path = model_path
         self._verify = verify
+        self._gate: Gate = lambda _: ()
         self._decoder: Decoder | None = None
         self._newest: Written | None = None
 
@@ -78,6 +79,10 @@ class WhisperEngine:
         self._settings = wanted
         return True
 
+    def doubt_also(self, rejects: Gate) -> None:
+        """Decode again with the full window what these reasons speak against, too."""
+        self._gate = rejects
+
     def decode(self, audio: Samples, start_sample: int) -> Transcript:  # noqa: ARG002 - words come in find_words
         """Decode up to 30 s of audio with one encoder pass, or two where a short window's result was not believed.
 
@@ -89,7 +94,7 @@ class WhisperEngine:
             return self._nothing(DecodeKind.FINAL)
         meter = _Meter(decoder)
         with _told_as_ours("decode"):
-            heard, why = self._hear(decoder, audio)
+            heard, why = self._hear(decoder, audio, meter)
         self._newest = heard.written
         return replace(self._transcript(heard, meter), fallback="" if why is None else str(why))
 
@@ -104,7 +109,7 @@ class WhisperEngine:
         meter = _Meter(decoder)
         with _told_as_ours("decode"):
             sound = decoder.sound(audio)
-            heard = decoder.hear(sound, decoder.window_frames(sound), _QUICKEST)
+            heard = decoder.hear(sound, decoder.window_frames(sound, partial=True), _QUICKEST)
         self.counters.partial += 1
         made = replace(self._transcript(heard, meter), kind=DecodeKind.PARTIAL)
         return made if doubt(heard.attempt) is None else replace(made, text="")
@@ -137,7 +142,7 @@ class WhisperEngine:
             raise SpeechError(f"Whisper hears at most {MAX_SECONDS} s at once, not {seconds:.1f} s.")
         return self._decoder
 
-    def _hear(self, decoder: Decoder, audio: Samples) -> tuple[Heard, Doubt | None]:
+    def _hear(self, decoder: Decoder, audio: Samples, meter: "_Meter") -> tuple[Heard, Doubt | None]:
         """Return what is believed, and why it is not the short window's."""
         sound = decoder.sound(audio)
         frames, beam_size = decoder.window_frames(sound), self._settings.beam_size
@@ -146,7 +151,7 @@ class WhisperEngine:
             return decoder.hear(sound, FULL_FRAMES, Ways(TEMPERATURES, beam_size)), None
         self.counters.short += 1
         heard = decoder.hear(sound, frames, Ways(TEMPERATURES[:1], beam_size))
-        why = doubt(heard.attempt)
+        why = doubt(heard.attempt) or doubt_of_gate(self._transcript(heard, meter), self._gate)
         if why is None:
             return heard, None
         self.counters.fallbacks[why.code] += 1

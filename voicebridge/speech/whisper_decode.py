@@ -78,9 +78,13 @@ class Decoder:
         """Return an utterance with its spectrum."""
         return Sound(audio, spectrum(self.loaded.model, audio))
 
-    def window_frames(self, sound: Sound) -> int:
+    def window_frames(self, sound: Sound, *, partial: bool = False) -> int:
         """Return how many frames the encoder is given of an utterance; FULL_FRAMES is the whole window."""
-        return window_frames(len(sound.audio), self.loaded.mel_bins, self.settings)
+        settings = self.settings
+        floor_seconds = settings.window_floor_seconds
+        if partial:
+            floor_seconds = min(floor_seconds, settings.partial_floor_seconds)
+        return window_frames(len(sound.audio), self.loaded.mel_bins, settings, floor_seconds)
 
     def hear(self, sound: Sound, frames: int, ways: Ways) -> Heard:
         """Decode with one encoder pass over a window of so many frames."""

@@ -23,6 +23,7 @@ CHANGEABLE = (
     "window",
     "window_floor_seconds",
     "window_margin_seconds",
+    "partial_floor_seconds",
 )
 """Settings of a decode; the others are settings of the model in memory."""
 

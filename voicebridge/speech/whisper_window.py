@@ -31,14 +31,14 @@ def spectrum(model: Any, audio: Samples) -> Features:
     return features[:, : min(features.shape[-1] - 1, FULL_FRAMES)]
 
 
-def window_frames(samples: int, mel_bins: int, settings: WhisperSettings) -> int:
+def window_frames(samples: int, mel_bins: int, settings: WhisperSettings, floor_seconds: float) -> int:
     """Return how many frames the encoder is given for audio of so many samples: an even number, at most 3000.
 
     With an adaptive window: the audio and the margin, or the floor where that is longer.
     """
     if settings.window == "full":
         return FULL_FRAMES
-    seconds = max(samples_to_seconds(samples) + settings.window_margin_seconds, settings.window_floor_seconds)
+    seconds = max(samples_to_seconds(samples) + settings.window_margin_seconds, floor_seconds)
     positions = math.ceil(round(seconds * FRAMES_PER_SECOND / 2, 6))
     # CTranslate2 tells a spectrum from what is encoded already by the middle dimension alone (WhisperDecoder's
     # `maybe_encode`): as many positions as mel bins, 1.6 s at 80, and it would encode them a second time, silently.

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 SHORTEST_SAMPLES = ms_to_samples(100)
 """Less than this of an interrupted utterance is no word: `endpoint.min_speech_ms` is as much by default."""
 
+MAX_WORDLESS = 64
+"""Newest utterances of a session among which those without words are looked for. Words follow their text within a
+decode's time, and the store writer takes both in order: so many are never lost. Where not one has any, nobody wanted
+any."""
 MAX_NAMED = 10
 """Ids that are named in the sentence about a recovery."""
 
@@ -39,6 +43,10 @@ class Recovery:
     """Ids of utterances that are set aside now: too many attempts, or their audio is gone."""
     settled_leftovers: int = 0
     """Audio that should have been deleted when its utterance was settled."""
+    without_words: int = 0
+    """Utterances of a session without an end whose text was committed and whose words, which follow it, were not: the
+    newest of it, after the last one with words. Their audio is gone with the text, so that nobody can find them any
+    more. Those that an earlier session had heard are not counted."""
     unreadable: int = 0
     """Files in the spool that are not ours; renamed to `*.unreadable` and left there."""
     unreachable: int = 0
@@ -54,6 +62,7 @@ class Recovery:
         found = {
             "sessions without an end": (self.crashed_sessions, ""),
             "utterances that were interrupted, pending as far as they were heard": (self.interrupted, ""),
+            "utterances whose words were not stored yet": (self.without_words, ""),
             "utterances set aside as failed": (len(self.failed), f" (ids {named})"),
             "unreadable files in the spool, renamed to *.unreadable": (self.unreadable, ""),
             "files in the spool that cannot be read for now": (self.unreachable, ""),
@@ -75,6 +84,7 @@ def recover(db: "Database", spool: DirectorySpool, kept: KeptAudio, max_attempts
     entries = [entry for entry in spool.entries() if _is_readable(spool, entry, found)]
     found.unreachable = sum(not entry.reachable for entry in entries)
     _keep_names_free(db, kept)
+    found.without_words = _without_words(db)
     with transaction(db):
         found.crashed_sessions = close_crashed(db)
         for entry in entries:
@@ -89,6 +99,23 @@ def recover(db: "Database", spool: DirectorySpool, kept: KeptAudio, max_attempts
     _delete_unrecorded(db, kept, found)
     found.pending = [pending_of(row) for row in _pending_rows(db)]
     return found
+
+
+def _without_words(db: "Database") -> int:
+    """Count what a kill between a text and its words has cost the sessions that nobody closed."""
+    with told(db):
+        sessions = db.conn.execute("SELECT id FROM sessions WHERE ending IS NULL").fetchall()
+        return sum(_wordless(db, session_id) for (session_id,) in sessions)
+
+
+def _wordless(db: "Database", session_id: int) -> int:
+    newest = db.conn.execute(
+        "SELECT words FROM utterances WHERE session_id = ? AND engine = 'whisper' AND text <> '' "
+        "ORDER BY start_sample DESC LIMIT ?",
+        (session_id, MAX_WORDLESS),
+    ).fetchall()
+    empty = [words in (None, "[]") for (words,) in newest]
+    return 0 if all(empty) else empty.index(False)
 
 
 def _is_readable(spool: DirectorySpool, entry: SpoolEntry, found: Recovery) -> bool:

@@ -146,9 +146,9 @@ class RescuedUtterances:
         """See UtteranceStore."""
         return self._rescue.on_database(lambda: self._store.settle(outcome))
 
-    def add_words(self, utterance_id: int, words: Sequence[Word]) -> None:
+    def add_words(self, utterance_id: int, words: Sequence[Word]) -> bool:
         """See WordStore."""
-        self._rescue.on_database(lambda: self._store.add_words(utterance_id, words))
+        return self._rescue.on_database(lambda: self._store.add_words(utterance_id, words))
 
     def pending(self, after_id: int, limit: int) -> Sequence[PendingUtterance]:
         """See UtteranceStore."""

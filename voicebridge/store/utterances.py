@@ -81,22 +81,24 @@ class SqliteStore:
             self._spool.discard(key)
         return settled
 
-    def add_words(self, utterance_id: int, words: Sequence[Word]) -> None:
+    def add_words(self, utterance_id: int, words: Sequence[Word]) -> bool:
         """Commit the words of a settled utterance that has none, and the confidence that is their mean.
 
-        Nothing happens where they are not the words of its text: it was decoded anew meanwhile.
+        Returns whether it has these words now. Nothing happens where they are not the words of its text: it was decoded
+        anew meanwhile.
         """
         record = self._record(utterance_id)
         if not words or record.words or record.status is Status.PENDING:
-            return
+            return bool(words) and record.words == tuple(words)  # a repetition, perhaps
         if letters("".join(word.text for word in words)) != letters(record.text or ""):
-            return
+            return False
         with transaction(self._db):
             # The text once more, under the lock: `voicebridge retry` may come between.
-            self._db.conn.execute(
+            written = self._db.conn.execute(
                 "UPDATE utterances SET words = :words, confidence = :confidence WHERE id = :id AND text = :text",
                 {**columns_of_words(words), "id": utterance_id, "text": record.text},
             )
+        return written.rowcount > 0
 
     def pending(self, after_id: int, limit: int) -> Sequence[PendingUtterance]:
         """Return pending utterances with a higher id, lowest first."""

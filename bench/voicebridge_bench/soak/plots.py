@@ -78,8 +78,7 @@ class Panel:
 def panels(case: Case, judgement: Judgement) -> list[Panel]:
     """Return the panels that there is something to draw in."""
     verdicts = {verdict.code: verdict for verdict in judgement.verdicts}
-    uss = of.of_samples(case, "USS", of.megabytes(lambda sample: sample.uss_bytes))
-    memory = uss or of.of_samples(case, "RSS", of.megabytes(lambda sample: sample.rss_bytes))
+    memory = of.memory(case)
     heap = of.of_samples(case, "heap", of.megabytes(lambda sample: sample.heap_bytes))
     delay = of.delays(case)
     every = [

@@ -73,6 +73,14 @@ def of_samples(case: Case, name: str, read: Callable[[Sample], float | None]) ->
     return _series(name, points)
 
 
+def memory(case: Case) -> Series:
+    """Return the memory that is judged (see Sample.own_bytes), or what there is instead."""
+    if case.record.samples and all(sample.own_bytes is not None for sample in case.record.samples):
+        return of_samples(case, "USS, written to", megabytes(lambda sample: sample.own_bytes))
+    uss = of_samples(case, "USS", megabytes(lambda sample: sample.uss_bytes))
+    return uss or of_samples(case, "RSS", megabytes(lambda sample: sample.rss_bytes))
+
+
 def processor(case: Case) -> Series:
     """Return the share of one core that the process took, in percent."""
     axis = axis_of(case)

@@ -1,6 +1,7 @@
 """A service that says little: run as a process of its own, it speaks the control protocol on the socket it is given.
 
-`python service.py SOCKET STATE_DIR SESSION ENGINE`. A checkpoint of SESSION, taken now, is there from its start.
+`python service.py SOCKET STATE_DIR SESSION ENGINE`. A checkpoint of SESSION, taken now, is there from its start. Each
+session so far has heard one utterance, at the same place.
 """
 
 import json
@@ -27,9 +28,22 @@ def answer(request: dict[str, Any], session: int, engine: str, began: float) -> 
         "status": {"status": status},
         "checkpoints": {"records": [checkpoint]},
         "poll": {"records": []},
-        "history": {"records": [], "more": False},
+        "history": {"records": [heard(number) for number in range(1, session + 1)], "more": False},
     }
     return answers.get(request["verb"], {})
+
+
+def heard(session: int) -> dict[str, Any]:
+    """Return the utterance of a session."""
+    return {
+        "utterance_id": session,
+        "session_id": session,
+        "start_sample": 16000,
+        "end_sample": 32000,
+        "status": "done",
+        "delay_ms": 800.0,
+        "ended_at": time.time(),
+    }
 
 
 def main() -> None:

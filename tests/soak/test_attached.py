@@ -16,9 +16,10 @@ from voicebridge.daemon.control_client import Client
 from voicebridge.domain.errors import VoicebridgeError
 from voicebridge_bench.soak.attached import Service
 from voicebridge_bench.soak.journal import read_record
+from voicebridge_bench.soak.judges.words import once
 from voicebridge_bench.soak.judging import judge
 from voicebridge_bench.soak.profiles import SPHINX_SECONDS, profile_named, profile_of
-from voicebridge_bench.soak.record import JOURNAL, Entry, Happened
+from voicebridge_bench.soak.record import JOURNAL, Entry, Happened, Heard
 from voicebridge_bench.soak.running import Asked, attach
 from voicebridge_bench.soak.unit_journal import Line, Reading, Unit, errors_of, unit_of
 
@@ -183,6 +184,22 @@ def test_the_delay_is_judged_by_the_engine_of_the_service(box: Box, tmp_path: Pa
     header = read_record(tmp_path / "out").header
     assert header.settings == {"engine.kind": "sphinx"}
     assert profile_of(header).bounds.delay_p95_seconds == SPHINX_SECONDS
+
+
+def test_what_was_heard_before_and_after_an_end_is_not_the_same(box: Box, seen: list[Entry]) -> None:
+    service = Service(box.connect, seen.append, unread)  # no checkpoint is read while the first one lives
+    service.start()
+    look(service)
+    box.kill()
+    look(service)
+    box.start()
+    box.kill()  # unseen
+    box.start()
+    service.finish()
+    service.leave()
+    heard = [entry for entry in seen if isinstance(entry, Heard)]
+    assert [(each.session, each.life) for each in heard] == [(1, 1), (2, -2), (3, 2)]
+    assert once(heard) == sorted(heard, key=lambda each: each.life)
 
 
 def test_lines_of_error_are_those_of_the_life_that_wrote_them(box: Box, seen: list[Entry]) -> None:

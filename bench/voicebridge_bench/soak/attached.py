@@ -72,6 +72,7 @@ class Service:
         self._lived_since = [time.monotonic()]
         """From when on each life was seen."""
         self._lives: dict[int, int] = {}
+        """Which life each session is, as its own status or checkpoint told."""
         self._began_wall = time.time()
         self._wall_of_zero = self._began_wall - time.monotonic()
         self._settled_at: dict[int, float] = {}
@@ -101,6 +102,7 @@ class Service:
         try:
             client = self._reached()
             self.status = client.ask("status").get("status") or {}
+            self._know_session()
             self._take_settled(client)
         except VoicebridgeError as error:
             self._lose(now, error)
@@ -124,7 +126,7 @@ class Service:
         for record in found:
             self._since = max(self._since, record["at"])
             self._heap = record["session_id"], record["memory"]["heap_bytes"]
-            self._lives[record["session_id"]] = self._life
+            self._lives.setdefault(record["session_id"], self._life)
             self._note_gaps(record)
         return [Checkpoint(float(record["monotonic_seconds"]), record) for record in found]
 
@@ -220,6 +222,10 @@ class Service:
             self._silent = True
             self._happened("hang", f"it does not answer for {now - self._answered:.0f} s")
 
+    def _know_session(self) -> None:
+        if self.status:
+            self._lives.setdefault(self.status["session_id"], self._life)
+
     def _note_gaps(self, record: Mapping[str, Any]) -> None:
         """Write down the audio that was lost since the checkpoint before: how much and why; where is not told."""
         before = self._gaps.get(record["session_id"])
@@ -239,7 +245,8 @@ class Service:
         return Heard(
             utterance=number,
             session=record["session_id"],
-            life=self._lives.get(record["session_id"], self._life),
+            # A session that came and went between two looks shares its samples with no life that was seen.
+            life=self._lives.get(record["session_id"], -record["session_id"]),
             start_sample=record["start_sample"],
             end_sample=record["end_sample"],
             status=record["status"],

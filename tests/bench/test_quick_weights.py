@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from voicebridge.domain.errors import SpeechError
+from voicebridge.domain.errors import SpeechError, VoicebridgeError
 from voicebridge.settings import WhisperSettings
 from voicebridge.speech.whisper import WhisperEngine
 from voicebridge_bench.components.measure import Stopwatch
@@ -61,16 +61,32 @@ def test_our_engine_loads_and_decodes_it(engine: WhisperEngine) -> None:
 
 def test_a_whole_model_is_kept_and_a_damaged_one_made_again(cache: Path, tiny: Path) -> None:
     made = (tiny / "model.bin").stat().st_mtime_ns
-    stranger = cache / "random-huge"
-    stranger.mkdir()
     assert random_model(cache, "tiny") == tiny
     assert (tiny / "model.bin").stat().st_mtime_ns == made
-    assert not stranger.exists()
     with (tiny / "model.bin").open("r+b") as file:
         file.seek(100_000)
         file.write(b"\0\1\2\3")
     random_model(cache, "tiny")
     assert (tiny / "model.bin").stat().st_mtime_ns != made
+
+
+@pytest.mark.parametrize("name", ["random-huge", "random-notes", "random-small.en"])
+def test_a_folder_of_somebody_else_is_left_alone_whatever_it_is_called(cache: Path, tiny: Path, name: str) -> None:
+    stranger = cache / name
+    stranger.mkdir()
+    (stranger / "thesis.txt").write_text("years of work")
+    assert random_model(cache, "tiny") == tiny
+    assert (stranger / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_folder_of_somebody_else_in_the_place_of_a_model_is_told_and_left_alone(tmp_path: Path) -> None:
+    stranger = tmp_path / "random-tiny.en"
+    stranger.mkdir()
+    (stranger / "thesis.txt").write_text("years of work")
+    with pytest.raises(VoicebridgeError, match="left alone") as error:
+        random_model(tmp_path, "tiny")
+    assert "--scratch" in error.value.advice
+    assert (stranger / "thesis.txt").read_text() == "years of work"
 
 
 def test_all_sides_write_the_same_number_of_tokens_in_one_encoder_pass(tiny: Path) -> None:

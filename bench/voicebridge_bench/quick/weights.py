@@ -5,6 +5,7 @@ nothing, and looks so: the model is called ``random-base.en``, its words are let
 beside it. Nothing is downloaded for it.
 """
 
+import os
 import shutil
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -32,14 +33,19 @@ _SEED = 6
 def random_model(cache: Path, size: Size, *, multilingual: bool = False) -> Path:
     """Return the folder of such a model, int8; made now if it is not there, or not whole.
 
-    ``cache`` holds each of the sizes at most once (120 to 250 MB for small); what else has our prefix goes. Raises
-    VoicebridgeError when it cannot be written.
+    ``cache`` holds each of the sizes at most once (120 to 250 MB for small). Nothing is deleted in it but such a model
+    that is not whole, told by its note. Raises VoicebridgeError when it cannot be written, or when something else has
+    the model's name.
     """
     name = model_name(size, multilingual=multilingual)
     folder = cache / name
-    _tidy(cache)
-    if folder.is_dir():
-        if not verify(folder) and (folder / NOTE_FILE).is_file():
+    if os.path.lexists(folder):
+        if not _is_ours(folder):
+            raise VoicebridgeError(
+                f"{folder} is there already, and is no model that this command has made: it is left alone.",
+                "Name another folder with --scratch, or move it away.",
+            )
+        if not verify(folder):
             return folder
         shutil.rmtree(folder, ignore_errors=True)
     vocabulary = meaningless_vocabulary(multilingual=multilingual)
@@ -97,12 +103,11 @@ def _drawn(count: int) -> list[str]:
     return list(found)
 
 
-def _tidy(cache: Path) -> None:
-    """Delete what has our prefix and is none of the models that are made now."""
-    known = {model_name(size, multilingual=multilingual) for size in SIZES for multilingual in (False, True)}
+def _is_ours(folder: Path) -> bool:
+    """Say whether we have made it: our note lies in it, word for word."""
+    if folder.is_symlink():
+        return False
     try:
-        found = [path for path in cache.glob(f"{PREFIX}*") if path.name not in known]
-    except OSError as error:
-        raise VoicebridgeError(f"{cache} cannot be read: {error.strerror}.", "Name another with --scratch.") from error
-    for path in found:
-        shutil.rmtree(path, ignore_errors=True)
+        return (folder / NOTE_FILE).read_text(encoding="utf-8") == NOTE
+    except (OSError, ValueError):
+        return False

@@ -2,23 +2,26 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.cli.test_live import settled
 from voicebridge.cli.subtitles import FORMS, Transcripts, timestamp
-from voicebridge.domain.events import UtteranceSettled
-from voicebridge.domain.utterance import Status
+from voicebridge.domain.events import UtteranceSettled, WordsFound
+from voicebridge.domain.utterance import Status, Word
 
 
-def written(form: str, *texts: str | None) -> str:
+def written(form: str, *texts: str | None, words: WordsFound | None = None) -> str:
     out = io.StringIO()
     transcripts = Transcripts(FORMS[form], Path("talk.wav"), out)
-    for text in texts:
+    for number, text in enumerate(texts, 1):
         event = settled(text, Status.DONE if text is not None else Status.REJECTED)
         assert isinstance(event, UtteranceSettled)
-        transcripts.add(event.record)
+        transcripts.add(replace(event.record, utterance_id=number, words=(), confidence=None))
+    if words is not None:
+        transcripts.add_words(words)
     transcripts.finish(9.5)
     return out.getvalue()
 
@@ -54,6 +57,21 @@ def test_json_holds_every_utterance_also_those_not_believed() -> None:
         ("done", 1.0, 3.0),
         ("rejected", 1.0, 3.0),
     ]
+
+
+def test_json_has_the_words_that_come_after_a_text() -> None:
+    found = WordsFound(2, (Word("two", 16_000, 20_000, 0.5),), 0.5)
+    told = json.loads(written("json", "one", "two", words=found))
+    assert [(u["confidence"], [word["text"] for word in u["words"]]) for u in told["utterances"]] == [
+        (None, []),
+        (0.5, ["two"]),
+    ]
+
+
+def test_words_of_what_belongs_to_no_file_here_are_left_out() -> None:
+    found = WordsFound(9, (Word("nine", 16_000, 20_000, 0.5),), 0.5)
+    assert written("json", "one", words=found) == written("json", "one")
+    assert written("txt", "one", words=WordsFound(1, found.words, 0.5)) == "one\n"
 
 
 @pytest.mark.parametrize(

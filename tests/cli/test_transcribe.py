@@ -63,6 +63,15 @@ def test_json_is_one_object_for_each_file(transcribe: Transcribe, two: Path, tmp
     assert told[0]["seconds"] == pytest.approx(len(speech()) / 16_000, abs=0.02)
 
 
+def test_json_has_words_with_their_times_and_a_confidence(transcribe: Transcribe, two: Path) -> None:
+    for utterance in json.loads(transcribe("--json", two).out)["utterances"]:
+        words = utterance["words"]
+        assert [word["text"] for word in words] == utterance["text"].split()
+        bounds = [utterance["start_sample"], *(word["start_sample"] for word in words), utterance["end_sample"]]
+        assert bounds == sorted(bounds)
+        assert utterance["confidence"] == pytest.approx(np.mean([word["probability"] for word in words]))
+
+
 def test_playing_in_real_time_gives_the_identical_utterances(transcribe: Transcribe, tmp_path: Path) -> None:
     short = write_wav(tmp_path / "short.wav", speech()[: 16_000 * 3])
 

@@ -13,12 +13,14 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.daemon.control_room import SECONDS, Room, room_in
 from tests.fakes.states import state_in
+from tests.fakes.utterances import done
 from voicebridge.daemon.control import MAX_CONNECTIONS, MAX_ORDERS, Control, Door
 from voicebridge.daemon.control_client import Client
 from voicebridge.daemon.control_peer import Peer, check, group_id
@@ -152,6 +154,18 @@ def test_following_gives_what_is_settled_and_was_not_shown(client: Client, tmp_p
         assert client.ask("poll")["records"] == []
         state.hear("later", 20.0)
         assert [record["text"] for record in client.ask("poll")["records"]] == ["later"]
+
+
+def test_who_follows_may_ask_for_words_with_each_text(client: Client, tmp_path: Path) -> None:
+    with state_in(tmp_path / "state") as state:
+        client.ask("follow", words=True)
+        outcome = done(state.add(1.0), "light")
+        assert outcome.transcript is not None
+        new = state.store.settle(replace(outcome, transcript=replace(outcome.transcript, words=())))
+        assert client.ask("poll")["records"] == []
+        state.store.add_words(new.utterance_id, outcome.transcript.words)
+        (told,) = client.ask("poll")["records"]
+    assert [word["text"] for word in told["words"]] == ["light"]
 
 
 def test_a_database_that_is_not_there_is_told(client: Client) -> None:

@@ -1,5 +1,6 @@
 """Finding what was heard."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,20 @@ from hypothesis import strategies as st
 from tests.fakes.states import State
 from tests.fakes.utterances import NOON, done
 from voicebridge.domain.errors import ExitCode, StoreError
-from voicebridge.domain.utterance import Status
+from voicebridge.domain.utterance import Status, UtteranceRecord, Word
 from voicebridge.settings.paths import database_path
 from voicebridge.store.database import open_database, transaction
-from voicebridge.store.search import PAGE_ROWS, Follower, HistoryQuery, SearchQuery, as_phrases, find, history, search
+from voicebridge.store.search import (
+    PAGE_ROWS,
+    WORDS_POLLS,
+    Follower,
+    HistoryQuery,
+    SearchQuery,
+    as_phrases,
+    find,
+    history,
+    search,
+)
 
 
 def texts(state: State, query: HistoryQuery) -> list[str | None]:
@@ -21,6 +32,12 @@ def texts(state: State, query: HistoryQuery) -> list[str | None]:
 
 def found(state: State, words: str, **query: object) -> list[str | None]:
     return [hit.record.text for hit in search(state.db, words, SearchQuery(**query))]  # type: ignore[arg-type]
+
+
+def without_words(state: State, text: str, start: float) -> UtteranceRecord:
+    outcome = done(state.add(start), text)
+    assert outcome.transcript is not None
+    return state.store.settle(replace(outcome, transcript=replace(outcome.transcript, words=())))
 
 
 def many(state: State, number: int) -> None:
@@ -173,6 +190,25 @@ def test_a_follower_tells_of_what_is_settled_from_now_on(day: State) -> None:
     late = day.store.settle(done(4, "late"))
     newest = day.store.settle(done(waiting, "newest"))
     assert follower.poll() == [late, newest]
+
+
+def test_a_follower_that_wants_words_gives_a_text_when_they_are_there(day: State) -> None:
+    follower, hasty = Follower(day.db, words=True), Follower(day.db)
+    new = without_words(day, "fresh", 20.0)
+    assert (follower.poll(), hasty.poll()) == ([], [new])
+    found = (Word("fresh", 0, 10, 0.5),)
+    assert day.store.add_words(new.utterance_id, found)
+    assert [(record.words, record.confidence) for record in follower.poll()] == [(found, 0.5)]
+    assert follower.poll() == []
+
+
+def test_a_follower_waits_for_words_only_for_a_while(day: State) -> None:
+    follower = Follower(day.db, words=True)
+    day.hear(start=20.0, status=Status.FAILED)  # has no text, and will have no words
+    assert [record.status for record in follower.poll()] == [Status.FAILED]
+    new = without_words(day, "fresh", 25.0)
+    assert [follower.poll() for _ in range(WORDS_POLLS)] == [[]] * WORDS_POLLS
+    assert (follower.poll(), follower.poll()) == ([new], [])
 
 
 def test_a_follower_leaves_out_what_was_shown_and_what_was_forgotten(day: State) -> None:

@@ -40,8 +40,8 @@ class Heard(Protocol):
         """Yield the newest ``limit`` in order of time."""
         ...
 
-    def follower(self, statuses: tuple[Status, ...]) -> Following:
-        """Watch for what is settled from now on."""
+    def follower(self, statuses: tuple[Status, ...], *, words: bool = False) -> Following:
+        """Watch for what is settled from now on; ``words`` gives a text its words' time to come first."""
         ...
 
 
@@ -59,11 +59,11 @@ class Stored:
             return history(self.db, query)
         return reversed(list(history(self.db, replace(query, newest_first=True))))
 
-    def follower(self, statuses: tuple[Status, ...]) -> Following:
+    def follower(self, statuses: tuple[Status, ...], *, words: bool = False) -> Following:
         """Watch the database."""
         from voicebridge.store.search import Follower
 
-        return Follower(self.db, statuses)
+        return Follower(self.db, statuses, words=words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +85,17 @@ class Asked:
         )
         return found if query.limit is None else reversed(list(found))
 
-    def follower(self, statuses: tuple[Status, ...]) -> Following:
+    def follower(self, statuses: tuple[Status, ...], *, words: bool = False) -> Following:
         """Let the daemon watch."""
-        return AskedFollower(self.client, statuses)
+        return AskedFollower(self.client, statuses, words=words)
 
 
 class AskedFollower:
     """What a daemon settles from now on; as voicebridge.store.search.Follower."""
 
-    def __init__(self, client: Client, statuses: tuple[Status, ...]) -> None:
+    def __init__(self, client: Client, statuses: tuple[Status, ...], *, words: bool = False) -> None:
         self._client = client
-        client.ask("follow", statuses=[status.value for status in statuses])
+        client.ask("follow", statuses=[status.value for status in statuses], words=words)
 
     def poll(self) -> list[UtteranceRecord]:
         """Return what was settled since the last poll. Raises ControlError."""

@@ -46,7 +46,7 @@ def command(invocation: Invocation, wanted: Wanted, limit: int | None, follow: b
 
     with heard_by(invocation) as heard:
         # Before the first page, so that nothing falls between the two.
-        follower = heard.follower(wanted.statuses) if follow else None
+        follower = heard.follower(wanted.statuses, words=as_json) if follow else None
         shown = 0
         for shown, record in enumerate(heard.oldest_first(query), 1):  # noqa: B007 - counted for what follows
             show(record)

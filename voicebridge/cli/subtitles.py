@@ -1,11 +1,12 @@
 """Transcripts of a file as text, JSON, SubRip or WebVTT."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
 from voicebridge.cli.live import as_json, json_line
+from voicebridge.domain.events import WordsFound
 from voicebridge.domain.text import printable
 from voicebridge.domain.units import samples_to_seconds
 from voicebridge.domain.utterance import Status, UtteranceRecord
@@ -27,13 +28,14 @@ class Transcripts:
         self._form = form
         self._path = path
         self._out = out
-        self._records: list[UtteranceRecord] = []
+        self._records: dict[int, UtteranceRecord] = {}
+        """What is written at the end, by its id."""
         self._count = 0
 
     def add(self, record: UtteranceRecord) -> None:
         """Take a settled utterance."""
         if not self._form.streams:
-            self._records.append(record)
+            self._records[record.utterance_id] = record
         elif record.status is Status.DONE:
             if self._count == 0:
                 self._out.write(self._form.header)
@@ -41,10 +43,16 @@ class Transcripts:
             self._out.write(self._form.entry(self._count, record))
             self._out.flush()
 
+    def add_words(self, found: WordsFound) -> None:
+        """Take the words of an utterance, which come after its text; nothing where its form has none."""
+        record = self._records.get(found.utterance_id)
+        if record is not None:
+            self._records[found.utterance_id] = replace(record, words=found.words, confidence=found.confidence)
+
     def finish(self, heard_seconds: float) -> None:
         """Write what belongs at the end."""
         if not self._form.streams:
-            self._out.write(_document(self._path, heard_seconds, self._records) + "\n")
+            self._out.write(_document(self._path, heard_seconds, self._records.values()) + "\n")
         elif self._count == 0:
             self._out.write(self._form.header)
 
@@ -58,7 +66,7 @@ def timestamp(seconds: float, decimal_mark: str) -> str:
     return f"{hours:02d}:{minutes:02d}:{whole:02d}{decimal_mark}{fraction:03d}"
 
 
-def _document(path: Path, heard_seconds: float, records: list[UtteranceRecord]) -> str:
+def _document(path: Path, heard_seconds: float, records: Iterable[UtteranceRecord]) -> str:
     utterances = [
         as_json(record)
         | {

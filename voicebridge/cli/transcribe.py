@@ -14,7 +14,7 @@ import click
 from voicebridge.cli.invocation import Invocation
 from voicebridge.cli.subtitles import FORMS, Transcripts
 from voicebridge.domain.errors import AudioError, ExitCode, VoicebridgeError
-from voicebridge.domain.events import Event, UtteranceSettled, UtteranceStored
+from voicebridge.domain.events import Event, UtteranceSettled, UtteranceStored, WordsFound
 from voicebridge.domain.text import printable
 from voicebridge.domain.utterance import Status
 from voicebridge.settings import Settings, paths
@@ -174,6 +174,8 @@ class _Hearing:
             with self._progress.aside():
                 self._transcripts.add(event.record)
             self._progress.reached(event.record.end_sample)
+        elif isinstance(event, WordsFound):
+            self._transcripts.add_words(event)
 
 
 @contextmanager

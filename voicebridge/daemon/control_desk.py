@@ -75,8 +75,8 @@ class Visit:
                 return self._history(request)
             case MoreRequest():
                 return self._page()
-            case FollowRequest(statuses=statuses):
-                return self._follow(statuses)
+            case FollowRequest():
+                return self._follow(request)
             case PollRequest():
                 return self._poll()
             case CheckpointsRequest(since=since, until=until, limit=limit):
@@ -124,10 +124,10 @@ class Visit:
         more = len(records) == PAGE_RECORDS and not full
         return done(records=[record_to_json(record) for record in records], more=more, cut=cut)
 
-    def _follow(self, statuses: tuple[Status, ...]) -> dict[str, Any]:
+    def _follow(self, request: FollowRequest) -> dict[str, Any]:
         from voicebridge.store.search import Follower
 
-        self._follower = Follower(self._database(), statuses)
+        self._follower = Follower(self._database(), request.statuses, words=request.words)
         return done()
 
     def _poll(self) -> dict[str, Any]:

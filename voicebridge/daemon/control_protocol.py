@@ -17,7 +17,7 @@ says who it is (``Greeting``) or that it does not serve this user. Then each req
 | ``reload`` | | ``applied``, ``needs_restart``: names of settings |
 | ``history`` | filters, see below | ``records``: the first page; ``more``; ``cut`` |
 | ``more`` | | ``records``: the next page of this connection's ``history``; ``more``; ``cut`` |
-| ``follow`` | ``statuses`` | nothing; from now on ``poll`` gives what is settled and no page has shown |
+| ``follow`` | ``statuses``; ``words``: give a text with them | nothing; from now on ``poll`` gives what is settled, unshown |
 | ``poll`` | | ``records`` settled since the last poll |
 | ``checkpoints`` | ``since``, ``until``, ``limit`` | ``records``: the newest checkpoints, oldest first |
 """
@@ -99,6 +99,8 @@ class FollowRequest(_Message):
 
     verb: Literal["follow"] = "follow"
     statuses: tuple[Status, ...] = Field(default=(), max_length=len(Status))
+    words: bool = False
+    """Hold a text back for a moment when its words are not there yet."""
 
 
 class PollRequest(_Message):

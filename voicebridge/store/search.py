@@ -18,6 +18,9 @@ PAGE_ROWS = 200
 cut."""
 MAX_HITS = 1000
 SNIPPET_TOKENS = 16
+WORDS_POLLS = 4
+"""Polls that a follower waits for the words of a text; two seconds as the commands ask. The search takes a fifth of a
+decode at most."""
 MAX_WAITING = 10_000
 """Utterances that a follower waits for at once; newer ones are looked at when some of these are settled."""
 
@@ -132,9 +135,13 @@ def as_phrases(words: str) -> str:
 
 
 class Follower:
-    """Finds utterances as they are settled; each ``poll`` is a few short reads."""
+    """Finds utterances as they are settled; each ``poll`` is a few short reads.
 
-    def __init__(self, db: "Database", statuses: tuple[Status, ...] = ()) -> None:
+    With ``words`` a text that has none yet is held back for WORDS_POLLS polls: they are found after it. Where none come
+    in that time (none are wanted, say) it is given without.
+    """
+
+    def __init__(self, db: "Database", statuses: tuple[Status, ...] = (), *, words: bool = False) -> None:
         self._db = db
         self._statuses = statuses or (Status.DONE, Status.REJECTED, Status.FAILED)
         with told(db):
@@ -142,6 +149,9 @@ class Follower:
             rows = db.conn.execute("SELECT id FROM utterances WHERE status = 'pending' LIMIT ?", (MAX_WAITING,))
             self._waiting = {row[0] for row in rows.fetchall()}
         self._left_out: set[int] = set()
+        self._polls_held = WORDS_POLLS if words else 0
+        self._held: dict[int, int] = {}
+        """Polls in which a text was there without its words."""
 
     def poll(self) -> list[UtteranceRecord]:
         """Return what was settled since the last poll, lowest id first. Raises StoreError."""
@@ -156,14 +166,19 @@ class Follower:
         self._newest_id = max(new, default=self._newest_id)
         found = self._look(sorted(self._waiting))
         # What was forgotten meanwhile is not waited for any more.
-        self._waiting = {record.utterance_id for record in found if record.status is Status.PENDING}
-        return [record for record in found if record.status in self._statuses]
+        held = {record.utterance_id for record in found if self._is_held(record)}
+        self._held = {utterance_id: self._held.get(utterance_id, 0) + 1 for utterance_id in held}
+        self._waiting = held | {record.utterance_id for record in found if record.status is Status.PENDING}
+        return [record for record in found if record.status in self._statuses and record.utterance_id not in held]
 
     def leave_out(self, utterance_id: int) -> None:
         """Do not return an utterance that was shown already; to be called before the next poll."""
         self._waiting.discard(utterance_id)
         if utterance_id > self._newest_id:
             self._left_out.add(utterance_id)
+
+    def _is_held(self, record: UtteranceRecord) -> bool:
+        return bool(record.text) and not record.words and self._held.get(record.utterance_id, 0) < self._polls_held
 
     def _look(self, ids: list[int]) -> list[UtteranceRecord]:
         found: list[UtteranceRecord] = []

@@ -10,7 +10,7 @@ import pytest
 
 from tests.bench.runs import MACHINE
 from voicebridge_bench.profiling.flame import svg, tree
-from voicebridge_bench.profiling.measuring import phase_of
+from voicebridge_bench.profiling.measuring import Wish, phase_of, profile
 from voicebridge_bench.profiling.results import SCHEMA_FILE, ProfileResult, schema
 from voicebridge_bench.profiling.show import lines, page
 from voicebridge_bench.profiling.spy import Watched, watch
@@ -120,3 +120,15 @@ def test_a_running_process_can_be_looked_into(tmp_path: Path) -> None:
     assert found.stacks
     assert sum(found.cpu_seconds.values()) > 0
     assert set(found.python_threads) == {child.pid}
+
+
+def test_an_interruption_keeps_the_phases_that_were_watched(tmp_path: Path) -> None:
+    def progress(_what: str, _share: float) -> None:
+        raise KeyboardInterrupt
+
+    result, trees = profile(Wish(("silence",), 2.0, "tiny", tmp_path, tmp_path, progress))
+    assert (result.interrupted, result.phases, trees) == (True, [], {})
+    assert list(lines(result))[-1] == "Ended early: nothing was watched to the end."
+    assert "Ended early: these phases were watched" in "\n".join(
+        lines(_result().model_copy(update={"interrupted": True}))
+    )

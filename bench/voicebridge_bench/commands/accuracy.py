@@ -91,6 +91,8 @@ def command(**options: Any) -> int:
 
     Without FOLDER, files whole: sphinx on people's recordings (pocketsphinx-testdata), the small Whisper on
     synthesised commands.
+
+    Exit status: 0 measured (no rate is good or bad by itself), 69 no such model, 130 ended early.
     """
     wanted = AccuracyOptions(**options)
     output.require_writable(wanted.json_file)

@@ -32,8 +32,10 @@ def command(seconds: float, interval: float, json_file: Path | None) -> int:
     """Play commands in real time to a daemon whose engine decodes without a pause, and compare its checkpoints.
 
     None may be missing, late by more than 0.5 s or cost more than 5 ms; each figure is held against what psutil, stat,
-    our clock, the file and the rows of the database say, and must be within its bound each time; else exit status 1.
-    Each line shows the checkpoint that was furthest off.
+    our clock, the file and the rows of the database say, and must be within its bound each time. Each line shows the
+    checkpoint that was furthest off.
+
+    Exit status: 0 passed, 1 failed, 130 ended early.
     """
     facts = machine()
     with tempfile.TemporaryDirectory(prefix="voicebridge-checkpoints-") as scratch:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from voicebridge.domain.errors import ExitCode
 from voicebridge_bench import output
 from voicebridge_bench.commands.quick import SIZES, cache_folder
 
@@ -44,10 +45,13 @@ def command(
     scratch: Path | None,
     html_file: Path | None,
     json_file: Path | None,
-) -> None:
+) -> int:
     """Look into a running daemon and tell where its processor time goes, by room, thread and function.
 
     It needs py-spy, which reads the daemon from outside: pip install py-spy.
+
+    Exit status: 0 measured (it judges nothing), 1 the daemon did not begin or ended, 69 py-spy is missing or may not
+    look, or espeak-ng is missing, 130 ended early.
     """
     output.require_writable(html_file, json_file)
     from voicebridge_bench.profiling import measuring, show
@@ -68,3 +72,4 @@ def command(
         output.write(json_file, result.model_dump_json(indent=1))
     if json_file != output.STANDARD_OUTPUT:
         click.echo("\n".join(show.lines(result)))
+    return ExitCode.INTERRUPTED if result.interrupted else ExitCode.OK

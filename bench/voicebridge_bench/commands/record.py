@@ -28,6 +28,8 @@ def command(folder: Path, room: str, device: str | None, sentences: Path | None,
     where you left off. `accuracy FOLDER`, `latency FOLDER` and `tune --corpus FOLDER` then speak of your own place.
 
     Nothing leaves this machine; delete FOLDER, and the recordings are gone.
+
+    Exit status: 0 FOLDER holds a recording, 1 it holds none, 69 no microphone, 130 ended by Ctrl-C.
     """
     from rich.console import Console
 

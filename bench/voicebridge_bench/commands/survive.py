@@ -26,7 +26,9 @@ PIECES = 24
 def command(kills: int, seed: int, state: Path | None, as_json: bool) -> int:
     """Kill -9 the daemon while it hears commands in real time; every announced utterance must still be there.
 
-    Between two kills at least one utterance is decoded. Exit status 1 when anything was lost.
+    Between two kills at least one utterance is decoded.
+
+    Exit status: 0 passed, 1 anything was lost, 130 ended early.
     """
     with tempfile.TemporaryDirectory(prefix="voicebridge-survive-") as scratch:
         playlist = Path(scratch) / "playlist.wav"

@@ -20,7 +20,7 @@ from voicebridge_bench.profiling.stacks import NATIVE, Stack, room_of, seconds_b
 from voicebridge_bench.quick.delay import tokens_of
 from voicebridge_bench.quick.sitting import BEGAN, SPARE_SECONDS, Spec, begin, finish
 from voicebridge_bench.quick.talks import without_rest
-from voicebridge_bench.quick.weights import Size, random_model
+from voicebridge_bench.quick.weights import Size, model_name, random_model
 from voicebridge_bench.speech_corpus import commands
 
 TITLES: dict[PhaseName, str] = {
@@ -58,30 +58,43 @@ class Wish:
 
 
 def profile(wish: Wish) -> tuple[ProfileResult, dict[PhaseName, Node]]:
-    """Return what was found, and a flame graph's tree for each phase. Raises VoicebridgeError."""
+    """Return what was found, and a flame graph's tree for each phase. Raises VoicebridgeError.
+
+    Ctrl-C ends it with the phases that were watched to their end.
+    """
     began, machine, meanwhile = time.monotonic(), look(), Meanwhile()
-    wish.progress(f"weights of size {wish.size}", 0.0)
-    model = random_model(wish.cache, wish.size)
     phases: list[Phase] = []
     trees: dict[PhaseName, Node] = {}
-    for number, name in enumerate(wish.phases):
-        wish.progress(f"{name}: {TITLES[name]}", number / len(wish.phases))
-        watched = _watched(wish, name, model)
-        shares = seconds_by(watched.stacks, watched.cpu_seconds, watched.python_threads)
-        phases.append(phase_of(name, watched, shares))
-        trees[name] = tree(_frames(shares, watched), name)
+    interrupted = False
+    try:
+        for phase, root in _phases(wish):
+            phases.append(phase)
+            trees[phase.name] = root
+    except KeyboardInterrupt:
+        interrupted = True
     others = meanwhile.others_cores()
     result = ProfileResult(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=time.monotonic() - began,
         host=machine,
-        model=model.name,
+        model=model_name(wish.size),
         tool=TOOL,
         others_cores=others,
         warnings=[line for line in (is_busy(machine), is_disturbed(others, machine.cores_usable)) if line],
         phases=phases,
+        interrupted=interrupted,
     )
     return result, trees
+
+
+def _phases(wish: Wish) -> Iterator[tuple[Phase, Node]]:
+    wish.progress(f"weights of size {wish.size}", 0.0)
+    model = random_model(wish.cache, wish.size)
+    for number, name in enumerate(wish.phases):
+        wish.progress(f"{name}: {TITLES[name]}", number / len(wish.phases))
+        watched = _watched(wish, name, model)
+        shares = seconds_by(watched.stacks, watched.cpu_seconds, watched.python_threads)
+        yield phase_of(name, watched, shares), tree(_frames(shares, watched), name)
 
 
 def phase_of(name: PhaseName, watched: Watched, shares: Sequence[tuple[Stack, float]]) -> Phase:
@@ -155,6 +168,6 @@ def _wait_for(status: Callable[[], int | None], mark: Path) -> None:
     while not mark.exists():
         if status() is not None or time.monotonic() > deadline:
             raise VoicebridgeError(
-                "The daemon that was to be watched did not begin to hear.", "`voicebridge check` says what is missing."
+                "The daemon that was to be watched did not begin to hear.", "`voicebridge doctor` says what is missing."
             )
         time.sleep(LOOK_SECONDS)

@@ -53,6 +53,8 @@ class ProfileResult(Record):
     others_cores: float
     warnings: list[str]
     phases: list[Phase]
+    interrupted: bool = False
+    """Whether it was ended early; phases that were not watched to their end are left out."""
 
 
 def schema() -> dict[str, Any]:

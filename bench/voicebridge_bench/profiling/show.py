@@ -23,14 +23,18 @@ def lines(result: ProfileResult) -> Iterator[str]:
     yield printable(f"{result.tool}; milliseconds of processor time in a second.")
     for warning in result.warnings:
         yield f"warning: {printable(warning)}"
-    yield ""
-    yield from (printable("  ".join(row).rstrip()) for row in _padded(list(rows(result))))
+    if result.phases:
+        yield ""
+        yield from (printable("  ".join(row).rstrip()) for row in _padded(list(rows(result))))
     for phase in result.phases:
         yield ""
         yield f"{phase.name}: {phase.title} ({phase.seconds:.0f} s, {phase.samples} stacks)"
         yield "  threads: " + ", ".join(_told(share) for share in phase.threads)
         for share in phase.functions[:SHOWN_FUNCTIONS]:
             yield printable(f"  {share.ms:8.2f}  {share.name}")
+    if result.interrupted:
+        yield ""
+        yield f"Ended early: {'these phases were' if result.phases else 'nothing was'} watched to the end."
 
 
 def rows(result: ProfileResult) -> Iterator[tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """What a person or program reads while it hears."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,15 @@ from voicebridge.domain.events import (
     UtteranceStored,
     WordsFound,
 )
-from voicebridge.domain.utterance import EndReason, PendingUtterance, Status, UtteranceKey, UtteranceRecord, Word
+from voicebridge.domain.utterance import (
+    DecodeKind,
+    EndReason,
+    PendingUtterance,
+    Status,
+    UtteranceKey,
+    UtteranceRecord,
+    Word,
+)
 
 GAP = GapNoted(Gap(Span(0, 8000), GapReason.DEVICE_LOST))
 
@@ -231,6 +240,14 @@ def test_programs_get_utterances_and_gaps() -> None:
     assert utterance["words"] == [{"text": "turn", "start_sample": 16_000, "end_sample": 20_000, "probability": 0.9}]
     assert "\x9b" not in screen.shown
     assert printer.tally.done == 1
+
+
+def test_programs_are_told_how_a_text_came_about() -> None:
+    event = settled()
+    assert isinstance(event, UtteranceSettled)
+    made = replace(event.record, window_seconds=10.0, fallback="no_end", kind=DecodeKind.SPECULATIVE)
+    (told,) = told_to_programs(UtteranceSettled(made))
+    assert (told["decode_kind"], told["window_seconds"], told["fallback"]) == ("speculative", 10.0, "no_end")
 
 
 def told_to_programs(event: Event, *, transcripts: bool = True) -> list[dict[str, object]]:

@@ -4,6 +4,7 @@ import threading
 import time
 import wave
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from tests.daemon.hearing import SECONDS, blocks, sentences
 from tests.daemon.life import Life, life
 from tests.fakes.engine import FakeEngine
 from tests.fakes.source import MemorySource
+from tests.fakes.states import state_in
 from voicebridge.audio.mute import MuteSwitch
 from voicebridge.audio.ring import Ring
+from voicebridge.cli.live import as_json
 from voicebridge.daemon.duties import StatusReporter
-from voicebridge.daemon.feed import READER_ENTRIES, FeedReader, FeedThread, entry_of
+from voicebridge.daemon.feed import READER_ENTRIES, FeedReader, FeedThread, entry_of, utterance_json
 from voicebridge.daemon.mute import Mute
 from voicebridge.daemon.watch import Watch
 from voicebridge.daemon.watchdog import Watchdog
@@ -43,11 +46,12 @@ from voicebridge.domain.events import (
     UtteranceSettled,
     WordsFound,
 )
-from voicebridge.domain.utterance import UtteranceKey, Word
+from voicebridge.domain.utterance import DecodeKind, UtteranceKey, Word
 from voicebridge.domain.window import UtteranceQuery
 from voicebridge.pipeline.events import PARTIALS_HELD, EventStream
 from voicebridge.store.checkpoints import CheckpointLog, Row
 from voicebridge.store.retention import Retention
+from voicebridge.web.schemas import SCHEMAS
 
 
 class Open:
@@ -322,6 +326,16 @@ def test_each_event_is_told_in_plain_data(event: Event, expected: dict[str, Any]
     assert entry is not None
     assert abs(entry["at"] - time.time()) < SECONDS
     assert {name: value for name, value in entry.items() if name != "at"} == expected
+
+
+def test_an_utterance_is_told_by_the_names_that_are_described_and_that_the_commands_use(tmp_path: Path) -> None:
+    with state_in(tmp_path / "state") as state:
+        record = state.hear()
+    told = utterance_json(replace(record, kind=DecodeKind.SPECULATIVE), words=True)
+    assert set(told) == set(SCHEMAS["Utterance"]["properties"])
+    how = {"decode_kind", "window_seconds", "fallback"}
+    assert how <= set(told) & set(as_json(record))
+    assert told["decode_kind"] == "speculative"
 
 
 def test_what_is_of_no_use_to_others_is_left_out() -> None:

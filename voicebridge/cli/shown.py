@@ -136,9 +136,6 @@ def full_json(record: UtteranceRecord) -> dict[str, object]:
         "avg_logprob": record.avg_logprob,
         "no_speech_prob": record.no_speech_prob,
         "compression_ratio": record.compression_ratio,
-        "window_seconds": record.window_seconds,
-        "fallback": record.fallback,
-        "decode_kind": record.kind,
         "audio": record.audio_path,
     }
     return as_json(record) | more

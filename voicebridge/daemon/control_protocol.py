@@ -17,7 +17,7 @@ says who it is (``Greeting``) or that it does not serve this user. Then each req
 | ``reload`` | | ``applied``, ``needs_restart``: names of settings |
 | ``history`` | filters, see below | ``records``: the first page; ``more``; ``cut`` |
 | ``more`` | | ``records``: the next page of this connection's ``history``; ``more``; ``cut`` |
-| ``follow`` | ``statuses``; ``words``: give a text with them | nothing; from now on ``poll`` gives what is settled, unshown |
+| ``follow`` | ``statuses``; ``words``: wait for them | nothing; from now on ``poll`` gives what is settled, unshown |
 | ``poll`` | | ``records`` settled since the last poll |
 | ``checkpoints`` | ``since``, ``until``, ``limit`` | ``records``: the newest checkpoints, oldest first |
 """

@@ -268,7 +268,8 @@ def utterance_json(record: UtteranceRecord, *, words: bool) -> dict[str, Any]:
     """Return an utterance as a mapping by the names of its fields; the path of its audio is nobody else's business."""
     told = asdict(record)
     told["audio_kept"] = told.pop("audio_path") is not None
-    told["status"], told["end_reason"], told["kind"] = record.status.value, record.end_reason.value, record.kind.value
+    told["status"], told["end_reason"] = record.status.value, record.end_reason.value
+    told["decode_kind"] = told.pop("kind").value
     if not words:
         del told["words"]
     return told

@@ -55,7 +55,7 @@ _UTTERANCE = _object(
         **_TEXT,
         "description": "Why the short window was not believed and this is the full one's; empty when it was.",
     },
-    kind={
+    decode_kind={
         "enum": [kind.value for kind in DecodeKind],
         "description": "When it was decoded: `speculative`, before its end was certain, or `final`.",
     },

@@ -167,7 +167,7 @@ def _watch(
         readings.rss_largest = max(readings.rss_largest, process.memory_info().rss)
         if not crew.listener.alive:
             busy.busy_seconds = 0.0
-        elif crew.transcriber.counters.decodes > 0:
+        elif busy.decodes > 0:
             readings.lags.append(crew.listener.lag_samples)
             readings.busy.append(crew.transcriber.decode_age_seconds(time.monotonic()) > 0)
             readings.backlog = max(readings.backlog, crew.transcriber.waiting)

@@ -176,7 +176,7 @@ def content(record: Record, number: int, began: float, ready: float, at: float, 
         "frames": {"expected": frames, "received": frames, "ratio": 1.0},
         "level": {"rms_dbfs": -42.0 + 3 * math.sin(at / 900), "peak_dbfs": -12.0 + 2 * math.sin(at / 500)},
         "backlog_seconds": 0.4 + 0.4 * math.sin(at / 700),
-        "decodes": {"final": len(done)},
+        "decodes": {"final": 0, "speculative": len(done)},
         "delay_interval_ms": {
             "count": len(newest),
             "p50": newest[len(newest) // 2] if newest else None,

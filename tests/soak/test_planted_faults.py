@@ -119,6 +119,13 @@ def counts_fall(record: Record) -> Record:
     return record
 
 
+def early_decodes_fall(record: Record) -> Record:
+    """As it is where every decode begins in a pause, and none after the endpoint."""
+    chosen = record.checkpoints[20]
+    record.checkpoints[20] = Checkpoint(chosen.at, {**chosen.content, "decodes": {"final": 0, "speculative": 0}})
+    return record
+
+
 def delay_creeps(record: Record) -> Record:
     """By 0.18 s in an hour: after 8 h it is still below the bound of p95."""
     return told_later(record, lambda at: 0.18 * (at - BEGAN) / HOUR)
@@ -211,6 +218,7 @@ def test_a_healthy_soak_of_8_hours_passes_in_everything_that_can_be_judged() -> 
         (frames_missing, {"availability"}),
         (database_damaged, {"integrity"}),
         (counts_fall, {"checkpoint_order"}),
+        (early_decodes_fall, {"checkpoint_order"}),
         (delay_creeps, {"delay_drift"}),
         (slow, {"delay"}),
         (slower_than_it_says, {"delay"}),

@@ -14,7 +14,12 @@ RISING = (
     ("monotonic_seconds",),
     ("frames", "received"),
     ("utterances", "heard"),
+    ("utterances", "done"),
     ("decodes", "final"),
+    ("decodes", "speculative"),
+    ("decodes", "partial"),
+    ("decodes", "seconds"),
+    ("counters", "speculative_delivered"),
     ("cpu", "user_seconds"),
 )
 """What never falls within a session."""

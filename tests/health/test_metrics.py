@@ -115,6 +115,14 @@ def test_partials_that_no_reader_was_given_are_no_outcome_of_their_decodes() -> 
     assert found["voicebridge_partials_passed_over_total",] == 2
 
 
+def test_what_became_of_the_texts_of_partials_is_told_apart_from_their_decodes() -> None:
+    texts = {"partials_cut": 1, "partials_stable_revisions": 2, "partials_words_committed": 3}
+    found = scraped(counters={"partials_decoded": 7, "partials_failed": 1, **texts})
+    decodes = {key[1]: value for key, value in found.items() if key[0] == "voicebridge_partials_total"}
+    assert decodes == {"decoded": 7, "failed": 1}
+    assert {name: found[f"voicebridge_{name}_total",] for name in texts} == texts
+
+
 def of_checkpoint(record: Mapping[str, Any]) -> dict[tuple[str, ...], float]:
     return samples_by_name(asdict(status()), record)
 

@@ -10,6 +10,7 @@ from voicebridge.domain.errors import SpeechError
 from voicebridge.domain.ports import TurnEvidence, TurnVerdict
 from voicebridge.domain.segments import MayEnd
 from voicebridge.domain.utterance import DecodeKind, Transcript, UtteranceKey
+from voicebridge.pipeline.agreement import MOST_WORDS
 from voicebridge.pipeline.early_work import MAX_REASONS, EarlyWork
 from voicebridge.pipeline.partials import Partials
 from voicebridge.pipeline.pauses import Pauses
@@ -203,3 +204,12 @@ def test_what_became_of_it_all_is_told_by_name() -> None:
     counts = early.counts
     assert (counts["speculative_dropped"], counts["turn_sentence_done"], counts["partials_decoded"]) == (1, 1, 0)
     assert all(isinstance(count, int) for count in counts.values())
+
+
+def test_what_partials_agreed_on_is_told_by_name() -> None:
+    partials = Partials(PartialsSettings(mode="on"), lambda: True)
+    for text in ("turn on", "turn on the " + "very " * MOST_WORDS + "light"):
+        partials.heard(KEY, text, 16_000)
+    counts = EarlyWork(partials).counts
+    told = {name: counts[f"partials_{name}"] for name in ("words_committed", "stable_revisions", "cut")}
+    assert told == {"words_committed": 2, "stable_revisions": 0, "cut": 1}

@@ -144,9 +144,11 @@ def test_settings_change_while_it_runs() -> None:
 def test_what_decodes_cost_is_counted_also_those_that_failed() -> None:
     partials = partials_of()
     decode(partials, 10.0, 10.25)
-    decode(partials, 11.0, 11.25)
+    assert partials.begins(11.0, KEY)
+    partials.ends(11.25, failed=True)
     partials.ends(12.0)  # nothing is under way
-    assert (partials.counters.decoded, partials.counters.decode_seconds) == (2, 0.5)
+    counters = partials.counters
+    assert (counters.decoded, counters.failed, counters.decode_seconds) == (1, 1, 0.5)
 
 
 class Flickering(Agreement):

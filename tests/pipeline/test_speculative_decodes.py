@@ -247,6 +247,7 @@ def test_a_failing_speculative_decode_counts_for_nothing() -> None:
     ((_, record),) = world.settled
     assert (record.kind, record.attempts, record.text) == (DecodeKind.FINAL, 1, as_text(record))
     assert (world.transcriber.counters.errors, world.early.speculation.counters.failed) == (0, 1)
+    assert world.early.speculation.counters.decoded == 0
 
 
 def test_audio_that_the_ring_has_lost_is_not_decoded_and_no_order_waits_for_it() -> None:
@@ -403,7 +404,10 @@ def test_nothing_is_delivered_twice_or_stale_or_late_whatever_is_said_and_howeve
     counters = world.early.speculation.counters
     delivered = sum(record.kind is DecodeKind.SPECULATIVE for record in records)
     assert delivered <= counters.delivered <= delivered + len(world.forgotten)
-    assert counters.started == counters.delivered + counters.void + counters.failed
+    assert counters.started == counters.decoded + counters.failed
+    assert counters.decoded == counters.delivered + counters.void
+    finals = len(records) - delivered
+    assert finals <= world.transcriber.counters.decodes <= finals + len(world.forgotten)
     assert counters.ordered == counters.started + counters.dropped + counters.not_worthwhile
     for earlier, later in pairwise(world.partials):
         assert (later.key.start_sample, later.end_sample) > (earlier.key.start_sample, earlier.end_sample)

@@ -6,7 +6,7 @@ import pytest
 from tests.fakes.engine import FakeEngine
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import SpeechError
-from voicebridge.domain.ports import Engine
+from voicebridge.domain.ports import Engine, WindowCounters
 from voicebridge.domain.utterance import DecodeKind, Transcript, Word
 from voicebridge.settings import WhisperSettings
 from voicebridge.speech.unavailable import UnavailableEngine
@@ -96,10 +96,11 @@ def test_options_that_changed_meanwhile_reach_the_engine_when_it_is_there() -> N
 
 
 class Skilled(FakeEngine):
-    """Can do what the whisper engine can: words after the text, partials, doubts."""
+    """Can do what the whisper engine can: words after the text, partials, doubts, windows."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.counters = WindowCounters(short=3)
         self.rejects: object = None
 
     def doubt_also(self, rejects: object) -> None:
@@ -148,3 +149,20 @@ def test_an_engine_that_takes_no_options_is_left_alone() -> None:
     engine.apply(WhisperSettings())
     engine.load()
     assert engine.apply(WhisperSettings())
+
+
+def test_the_windows_of_an_engine_that_came_late_are_counted() -> None:
+    choose, there = Chooser(), Skilled()
+    engine = UnavailableEngine("whisper", "base.en", REASON, choose)
+    assert engine.counters is None
+    choose.there = there
+    engine.load()
+    assert engine.counters is there.counters
+
+
+def test_an_engine_that_came_late_and_has_no_windows_counts_none() -> None:
+    choose = Chooser()
+    choose.there = FakeEngine()
+    engine = UnavailableEngine("auto", "base.en", REASON, choose)
+    engine.load()
+    assert engine.counters is None

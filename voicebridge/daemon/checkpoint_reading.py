@@ -200,7 +200,7 @@ class Reading:
         counters, early = transcriber.counters, transcriber.early
         return record.Decodes(
             final=counters.decodes,
-            speculative=early.speculation.counters.started,
+            speculative=early.speculation.counters.decoded,
             partial=early.counts["partials_decoded"],
             errors=counters.errors,
             seconds=counters.decode_seconds,

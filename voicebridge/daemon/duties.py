@@ -247,9 +247,9 @@ def _capture_status(report: CaptureReport, now: float) -> CaptureStatus:
 
 def _window_counters(engine: Engine) -> dict[str, int]:
     """Return how often an engine took which window, and why its short ones were not believed."""
-    if not isinstance(engine, WindowedEngine):
+    counters = engine.counters if isinstance(engine, WindowedEngine) else None
+    if counters is None:
         return {}
-    counters = engine.counters
     return {
         "window_full": counters.full,
         "window_short": counters.short,

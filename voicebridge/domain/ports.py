@@ -195,9 +195,9 @@ class WindowCounters:
     """What an engine with windows of several lengths has done; its thread writes, any thread reads."""
 
     full: int = 0
-    """Utterances decoded with the full window at once."""
+    """Decodes with the full window at once, after an end or in a pause, thrown away or not."""
     short: int = 0
-    """Utterances decoded with a shorter one first."""
+    """The same with a shorter one first."""
     partial: int = 0
     """Decodes of open utterances."""
     fallbacks: dict[str, int] = field(default_factory=dict)
@@ -210,8 +210,8 @@ class WindowedEngine(Protocol):
     """An addition to Engine for those that have such windows."""
 
     @property
-    def counters(self) -> WindowCounters:
-        """What was done since the engine was made."""
+    def counters(self) -> WindowCounters | None:
+        """What was done since the engine was made; None while there is no such engine."""
         ...
 
 

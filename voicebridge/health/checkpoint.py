@@ -71,14 +71,16 @@ class Queues:
 
 @dataclass(frozen=True, slots=True)
 class Decodes:
-    """Decodes by kind."""
+    """Decodes that came back, by kind; the second one of a short window that was not believed counts with its first."""
 
     final: int
     """After the endpoint."""
     speculative: int
     """In a pause, delivered or not."""
     partial: int
+    """Of an utterance that went on, told or not."""
     errors: int
+    """Final ones that failed; they count above only once they succeed."""
     seconds: float
     """Time of those whose text was delivered, final or speculative; with ``audio_seconds`` what they decoded."""
     audio_seconds: float
@@ -214,7 +216,7 @@ class Checkpoint:
     delay_interval_ms: Delay
     delay_session_ms: Delay
     real_time_factor: float | None
-    """Time of the interval's decodes over the length of their audio."""
+    """Time of the decodes whose text was delivered in the interval over the length of their audio."""
     utterances: Utterances
     errors: Mapping[str, int]
     """By kind."""

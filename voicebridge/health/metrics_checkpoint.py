@@ -97,7 +97,8 @@ WORK = (
     Family(
         "voicebridge_decodes_total",
         Kind.COUNTER,
-        "Decodes that ended, by kind.",
+        "Decodes that came back, by kind: `final` after the end of an utterance, `speculative` in a pause before it, "
+        "thrown away or not, `partial` while it was said. One that was done again in full counts once.",
         _each("decodes", only=DECODE_KINDS),
         {"kind": listed(DECODE_KINDS)},
     ),

@@ -27,13 +27,14 @@ FAMILIES = (
     Family(
         "voicebridge_decode_seconds",
         Kind.HISTOGRAM,
-        "How long each final decode took.",
+        "Time of the decode that gave each settled text, after the end or in the pause before it, and again in full "
+        "where that was done; none of it for partials, early decodes that were thrown away, and words.",
         _distribution(lambda tally: tally.decode),
     ),
     Family(
         "voicebridge_real_time_factor",
         Kind.HISTOGRAM,
-        "Time of each final decode over the length of its audio: above 1 it cannot keep up.",
+        "That time over the length of the utterance: above 1 it cannot keep up, even without what is decoded early.",
         _distribution(lambda tally: tally.real_time_factor),
     ),
     Family(

@@ -21,6 +21,8 @@ from voicebridge.health.probes import RULES, State
 
 CODES = tuple(rule.code for rule in RULES)
 PARTIALS_PASSED_OVER = "partials_passed_over"
+PARTIAL_TEXTS = ("partials_cut", "partials_stable_revisions", "partials_words_committed")
+"""What became of the texts of partials, not of their decodes."""
 OUTCOMES = ("done", "rejected", "failed")
 _NO_BOUNDS = (
     "bytes_",
@@ -273,7 +275,8 @@ BOUNDS = (
     Family(
         "voicebridge_window_decodes_total",
         Kind.COUNTER,
-        "Decodes by the encoder's window: `full`, `short` (and again in full where it was not believed), `partial`.",
+        "Decodes by the encoder's window, in pauses thrown away or not: `full`, `short` (and again in full where it was "
+        "not believed), `partial`.",
         _counters_named("window_"),
         {"window": listed(("full", "short", "partial"))},
     ),
@@ -308,9 +311,28 @@ BOUNDS = (
     Family(
         "voicebridge_partials_total",
         Kind.COUNTER,
-        "Decodes of what is being said, by what became of them.",
-        _counters_named("partials_", PARTIALS_PASSED_OVER),
-        {"outcome": listed(("decoded", "dropped", "late"))},
+        "Decodes of what is being said, by what became of them: `decoded` came back, of these `late` ones were not "
+        "told, because the utterance had ended; `dropped` ones were not begun.",
+        _counters_named("partials_", PARTIALS_PASSED_OVER, *PARTIAL_TEXTS),
+        {"outcome": listed(("decoded", "failed", "dropped", "late"))},
+    ),
+    counter(
+        "voicebridge_partials_words_committed_total",
+        "Words of partials that became stable.",
+        "counters",
+        "partials_words_committed",
+    ),
+    counter(
+        "voicebridge_partials_stable_revisions_total",
+        "Times that stable text of a partial was not the beginning of the next one: always 0; else report it.",
+        "counters",
+        "partials_stable_revisions",
+    ),
+    counter(
+        "voicebridge_partials_cut_total",
+        "Texts of partials longer than is looked at (docs/architecture.md, Bounds).",
+        "counters",
+        "partials_cut",
     ),
     counter(
         "voicebridge_partials_passed_over_total",

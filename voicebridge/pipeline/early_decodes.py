@@ -80,9 +80,9 @@ class EarlyDecodes:
             transcript, _ = timed(lambda: decode(audio, span.start))
         except SpeechError as error:
             logger.debug("a partial decode failed: %s", error)
+            partials.ends(monotonic(), failed=True)
             return
-        finally:
-            partials.ends(monotonic())
+        partials.ends(monotonic())
         believed = not judge(transcript, 1.0, gate)
         if believed and (heard := partials.heard(order.key, transcript.text, span.end)):
             self._events.publish(heard)

@@ -63,8 +63,12 @@ class EarlyWork:
         partials = self.partials.counters if self.partials is not None else PartialsCounters()
         return {
             "partials_decoded": partials.decoded,
+            "partials_failed": partials.failed,
             "partials_dropped": partials.dropped,
             "partials_late": partials.late,
+            "partials_cut": partials.cut,
+            "partials_words_committed": partials.words_committed,
+            "partials_stable_revisions": partials.stable_revisions,
             "speculative_started": done.started,
             "speculative_delivered": done.delivered,
             "speculative_void": done.void,

@@ -23,12 +23,16 @@ class PartialsCounters:
     """What was done since the session began."""
 
     decoded: int = 0
+    """Decodes that came back, told or not."""
+    failed: int = 0
     dropped: int = 0
     """Ordered and not decoded: something more urgent came, or a newer one took its place."""
     late: int = 0
     """Decoded when the utterance had ended; not told."""
     decode_seconds: float = 0.0
+    """Time of the engine that went into them, failed ones too."""
     words_committed: int = 0
+    """Words that became stable."""
     stable_revisions: int = 0
     """How often a stable text was not the beginning of the next one. Always 0."""
     cut: int = 0
@@ -99,8 +103,8 @@ class Partials:
         self._pace.began = now_seconds
         return True
 
-    def ends(self, now_seconds: float) -> None:
-        """Take note that the decode is over, failed or not.
+    def ends(self, now_seconds: float, *, failed: bool = False) -> None:
+        """Take note that the decode is over.
 
         After d seconds of it at least d * (1 / load_share - 1) pass before the next one, and between the starts of two
         at least ``every_ms``.
@@ -109,7 +113,8 @@ class Partials:
         if began is None:
             return
         took = max(0.0, now_seconds - began)
-        self.counters.decoded += 1
+        self.counters.decoded += not failed
+        self.counters.failed += failed
         self.counters.decode_seconds += took
         rested = now_seconds + took * (1 / settings.load_share - 1)
         self._pace.rests_until = max(rested, began + settings.every_ms / 1000)

@@ -49,6 +49,8 @@ class SpeculationCounters:
 
     ordered: int = 0
     started: int = 0
+    decoded: int = 0
+    """Decodes that came back, delivered or not."""
     dropped: int = 0
     """Orders that were not begun: speech went on, a final waited, a newer order came first, or audio was gone."""
     not_worthwhile: int = 0
@@ -120,6 +122,7 @@ class Speculation:
         """Bring what was begun; False, and counted, when it has become void meanwhile."""
         with self._lock:
             self._running = None
+            self.counters.decoded += 1
             if self._is_void:
                 self._waste(result)
                 return False

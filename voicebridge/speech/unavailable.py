@@ -4,7 +4,16 @@ from collections.abc import Callable
 
 from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import SpeechError
-from voicebridge.domain.ports import Doubting, Engine, EngineInfo, PartialDecoder, Tunable, WordFinder
+from voicebridge.domain.ports import (
+    Doubting,
+    Engine,
+    EngineInfo,
+    PartialDecoder,
+    Tunable,
+    WindowCounters,
+    WindowedEngine,
+    WordFinder,
+)
 from voicebridge.domain.utterance import Transcript, Word
 from voicebridge.settings.schema import WhisperSettings
 from voicebridge.speech.guard import Gate
@@ -30,6 +39,13 @@ class UnavailableEngine:
     def info(self) -> EngineInfo:
         """What was asked for, and once it is loaded, what decodes."""
         return self._engine.info if self._engine is not None else self._info
+
+    @property
+    def counters(self) -> WindowCounters | None:
+        """Those of the engine that is there at last, if it has windows."""
+        if isinstance(self._engine, WindowedEngine):
+            return self._engine.counters
+        return None
 
     def load(self) -> None:
         """Choose and load an engine. Raises the reason, or the new one, while there is none."""

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicebridge.domain.audio import Samples
+from voicebridge.settings import EndpointSettings
 from voicebridge_bench.corpora.levels import as_samples
 from voicebridge_bench.latency import results
 from voicebridge_bench.latency.alignment import place_of, places, zero_moment
 from voicebridge_bench.latency.delays import (
+    BESIDE,
     END_NOT_HEARD,
     NO_UTTERANCE,
     NOT_BY_SILENCE,
@@ -27,13 +29,14 @@ from voicebridge_bench.latency.delays import (
     Stored,
     match,
 )
-from voicebridge_bench.latency.measuring import figures_of, settings_for
+from voicebridge_bench.latency.measuring import figures_of, settings_for, share_of
 from voicebridge_bench.latency.results import spread_of
 from voicebridge_bench.latency.script import arrange
 from voicebridge_bench.latency.stored import stored_of
 from voicebridge_bench.playlist import Piece
 
 HANGOVER_MS = 700.0
+FIXED = EndpointSettings(hangover_ms=700, speculate_after_ms=150, tail_ms=140)
 PIECE = Spoken("turn on", began_at=10.0, ended_at=12.0, end_sample=192_000)
 UTTERANCE = Stored(
     utterance_id=7,
@@ -50,7 +53,7 @@ UTTERANCE = Stored(
 
 
 def _one(spoken: Spoken = PIECE, stored: Stored = UTTERANCE, read_at: float = 13.0) -> Delay:
-    (delay,) = match([spoken], [stored], {stored.utterance_id: read_at}, HANGOVER_MS).delays
+    (delay,) = match([spoken], [stored], {stored.utterance_id: read_at}, FIXED).delays
     return delay
 
 
@@ -60,29 +63,86 @@ def test_a_delay_runs_from_the_true_end_to_the_read() -> None:
 
 def test_each_part_is_where_the_time_went() -> None:
     delay = _one()
+    assert delay.endpoint_ms == pytest.approx(760)
+    assert delay.queue_ms == pytest.approx(30)
+    assert delay.decode_ms == pytest.approx(200)
+    assert delay.delivery_ms == pytest.approx(10)
+    assert (delay.early, delay.ready) == (False, False)
+
+
+def test_beside_the_parts_it_tells_hearing_hangover_and_what_the_database_has() -> None:
+    delay = _one()
     assert delay.hearing_ms == pytest.approx(60)
     assert delay.hangover_ms == HANGOVER_MS
-    assert delay.queue_ms == pytest.approx(30)
-    assert delay.decode_ms == 200
-    assert delay.delivery_ms == pytest.approx(10)
+    assert (delay.stored_ms, delay.decoded_ms) == (930, 200)
     assert delay.detector_ms == pytest.approx(50)
+
+
+def test_a_decode_that_fits_into_the_pause_is_no_part_of_the_delay() -> None:
+    delay = _one(stored=replace(UTTERANCE, early=True, delay_ms=720.0), read_at=12.79)
+    assert delay.endpoint_ms == pytest.approx(760)
+    assert delay.decode_ms == 0
+    assert delay.queue_ms == pytest.approx(20)
+    assert delay.decoded_ms == 200
+    assert (delay.early, delay.ready) == (True, True)
+
+
+def test_of_a_decode_that_outlasts_the_pause_only_what_lies_after_the_endpoint_counts() -> None:
+    delay = _one(stored=replace(UTTERANCE, early=True, decode_ms=600.0, delay_ms=770.0), read_at=12.84)
+    assert delay.decode_ms == pytest.approx(150 + 600 - 700)
+    assert delay.queue_ms == pytest.approx(20)
+    assert (delay.early, delay.ready) == (True, False)
+
+
+def test_an_endpoint_that_the_anchors_put_after_the_commit_leaves_no_part_below_nothing() -> None:
+    delay = _one(stored=replace(UTTERANCE, early=True, delay_ms=688.0), read_at=12.75)
+    assert delay.endpoint_ms == pytest.approx(750)
+    assert (delay.queue_ms, delay.decode_ms, delay.delivery_ms) == (0, 0, 0)
+
+
+ADAPTIVE = EndpointSettings(mode="adaptive", hangover_min_ms=400, hangover_ms=700, hangover_max_ms=1500)
+
+
+@pytest.mark.parametrize(
+    ("decode_ms", "delay_ms", "hangover_ms"),
+    [(100.0, 410.0, 400), (350.0, 510.0, 500), (100.0, 715.0, 700), (100.0, 1490.0, 1500), (900.0, 1060.0, 700)],
+)
+def test_an_adaptive_hangover_is_the_longest_for_which_there_was_time(
+    decode_ms: float, delay_ms: float, hangover_ms: float
+) -> None:
+    stored = replace(UTTERANCE, early=True, decode_ms=decode_ms, delay_ms=delay_ms)
+    (delay,) = match([PIECE], [stored], {7: 14.0}, ADAPTIVE).delays
+    assert delay.hangover_ms == hangover_ms
+    assert delay.ready == (decode_ms < 900)
+
+
+def test_without_a_text_from_the_pause_the_usual_hangover_was_waited() -> None:
+    stored = replace(UTTERANCE, delay_ms=2200.0, decode_ms=1500.0)
+    assert match([PIECE], [stored], {7: 15.0}, ADAPTIVE).delays[0].hangover_ms == 700
 
 
 @given(
     st.floats(-0.3, 0.5),
-    st.floats(700, 5000),
+    st.floats(600, 5000),
     st.floats(0, 3000),
     st.floats(0, 1),
-    st.sampled_from([500.0, HANGOVER_MS]),
+    st.booleans(),
+    st.sampled_from([EndpointSettings(hangover_ms=500), FIXED, ADAPTIVE]),
 )
-@settings(max_examples=50)
-def test_the_parts_add_up_to_the_total(
-    late: float, delay_ms: float, decode_ms: float, delivery: float, hangover_ms: float
+@settings(max_examples=60)
+def test_the_parts_add_up_to_the_total_and_none_is_less_than_nothing(
+    late: float, delay_ms: float, decode_ms: float, delivery: float, early: bool, endpoint: EndpointSettings
 ) -> None:
-    stored = replace(UTTERANCE, speech_ended_at=12.0 + late, delay_ms=delay_ms, decode_ms=decode_ms)
+    stored = replace(UTTERANCE, speech_ended_at=12.0 + late, delay_ms=delay_ms, decode_ms=decode_ms, early=early)
     read_at = stored.speech_ended_at + delay_ms / 1000 + delivery
-    (delay,) = match([PIECE], [stored], {7: read_at}, hangover_ms).delays
-    assert sum(getattr(delay, f"{part}_ms") for part in PARTS) == pytest.approx(delay.total_ms, abs=1e-6)
+    (delay,) = match([PIECE], [stored], {7: read_at}, endpoint).delays
+    parts = [getattr(delay, f"{part}_ms") for part in PARTS]
+    assert sum(parts) == pytest.approx(delay.total_ms, abs=1e-6)
+    assert min(parts) >= 0
+
+
+def test_a_text_that_was_read_before_the_end_of_the_piece_is_no_short_delay() -> None:
+    assert match([PIECE], [UTTERANCE], {7: 11.9}, FIXED).left_out == {END_NOT_HEARD: ["turn on"]}
 
 
 def test_where_the_session_is_not_known_the_detector_is_not_told_apart() -> None:
@@ -102,20 +162,20 @@ def test_where_the_session_is_not_known_the_detector_is_not_told_apart() -> None
     ],
 )
 def test_a_piece_without_a_delay_says_why(stored: list[Stored], reason: str) -> None:
-    assert match([PIECE], stored, {7: 13.0}, HANGOVER_MS).left_out == {reason: ["turn on"]}
+    assert match([PIECE], stored, {7: 13.0}, FIXED).left_out == {reason: ["turn on"]}
 
 
 def test_of_a_piece_heard_as_two_the_last_utterance_holds_its_end() -> None:
     first = replace(UTTERANCE, utterance_id=6, ended_at=11.0, speech_ended_at=10.9)
     second = replace(UTTERANCE, began_at=11.2)
-    (delay,) = match([PIECE], [second, first], {6: 12.1, 7: 13.0}, HANGOVER_MS).delays
+    (delay,) = match([PIECE], [second, first], {6: 12.1, 7: 13.0}, FIXED).delays
     assert delay.total_ms == pytest.approx(1000)
 
 
 def test_a_piece_that_ended_in_the_utterance_of_the_next_is_left_out() -> None:
     following = Spoken("the lights", 12.5, 14.0)
     both = replace(UTTERANCE, ended_at=14.2, speech_ended_at=14.05)
-    found = match([PIECE, following], [both], {7: 15.0}, HANGOVER_MS)
+    found = match([PIECE, following], [both], {7: 15.0}, FIXED)
     assert found.left_out == {TWO_IN_ONE: ["turn on"]}
     assert [delay.text for delay in found.delays] == ["the lights"]
 
@@ -135,8 +195,11 @@ def test_rows_get_their_moments_from_the_anchors() -> None:
         "decode_ms": 1.0,
         "delay_ms": 2.0,
         "text": None,
+        "decode_kind": "speculative",
     }
     (stored,) = stored_of([row], anchors)
+    assert stored.early
+    assert not stored_of([{**row, "decode_kind": None}], anchors)[0].early
     assert (stored.began_at, stored.ended_at, stored.speech_ended_at, stored.text) == (101.0, 103.0, 112.0, "")
 
 
@@ -160,12 +223,12 @@ def test_the_interval_is_not_given_where_samples_are_below_nothing() -> None:
 
 
 def test_without_delays_there_are_no_figures() -> None:
-    assert figures_of(match([], [], {}, HANGOVER_MS)) == {}
+    assert figures_of(match([], [], {}, FIXED)) == {}
 
 
 def test_figures_have_the_parts_the_stored_delay_and_the_detector() -> None:
-    found = figures_of(match([PIECE], [UTTERANCE], {7: 13.0}, HANGOVER_MS))
-    assert set(found) == {"total", *PARTS, "stored", "detector"}
+    found = figures_of(match([PIECE], [UTTERANCE], {7: 13.0}, FIXED))
+    assert set(found) == {"total", *PARTS, *BESIDE, "detector"}
     assert found["stored"].mean == pytest.approx(930)
 
 
@@ -179,6 +242,11 @@ def test_settings_are_those_of_the_daemons_options(tmp_path: Path) -> None:
         ["--config", str(tmp_path / "none.toml"), "--set", "endpoint.hangover_ms=500", "--set", "vad.mode=silero"]
     )
     assert (found.endpoint.hangover_ms, found.vad.mode) == (500, "silero")
+
+
+def test_the_share_of_texts_that_were_ready_is_told() -> None:
+    assert share_of([True, False, True, True]) == 0.75
+    assert share_of([]) is None
 
 
 def _burst(generator: np.random.Generator, count: int = 4000) -> Samples:

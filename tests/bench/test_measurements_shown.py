@@ -26,6 +26,8 @@ def _latency(totals: list[float]) -> LatencyResult:
         words=10,
         words_right=9,
         figures={"total": spread_of(totals)} if totals else {},
+        ready_share=0.75 if totals else None,
+        early_share=1.0 if totals else None,
         delays=[],
         left_out={"not heard": ["one", "two", "three", "four"]},
         warnings=["The machine was busy."],
@@ -40,6 +42,7 @@ def test_delays_are_told_with_load_source_and_what_is_missing() -> None:
     assert "p99 is not given: 3 samples; it needs 100." in told
     assert "Left out, not heard: 4 (one; two; three, ...)" in told
     assert "9 of 10 words" in told
+    assert "75% of the texts were ready at the endpoint; 100% were decoded in the pause before it." in told
     assert "Ended early" in told
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -14,8 +15,10 @@ from hypothesis import strategies as st
 from tests.fakes.engine import FakeEngine
 from voicebridge.cli.config import command as config_command
 from voicebridge.cli.invocation import Invocation
+from voicebridge.domain.audio import Samples
 from voicebridge.domain.errors import VoicebridgeError
-from voicebridge.settings import Settings
+from voicebridge.domain.utterance import Transcript
+from voicebridge.settings import EndpointSettings, Settings
 from voicebridge_bench.accuracy import Spoken
 from voicebridge_bench.commands.tune import command
 from voicebridge_bench.components.host import look
@@ -27,7 +30,7 @@ from voicebridge_bench.tuning.fragment import check, toml
 from voicebridge_bench.tuning.plot import draw
 from voicebridge_bench.tuning.results import TuneResult
 from voicebridge_bench.tuning.scores import Score, Tried, choose, difference, finalists, fronts, rungs, survivors
-from voicebridge_bench.tuning.summing import Frame, dislike, sum_up
+from voicebridge_bench.tuning.summing import Frame, delay_told, dislike, sum_up
 from voicebridge_bench.tuning.trying import Setting, Trials, settings_with, try_all
 from voicebridge_bench.tuning.worker import Worker
 
@@ -265,6 +268,57 @@ def test_a_worker_tells_text_and_delay_of_a_file() -> None:
     assert found["text"] == "turn on the lights"
     assert 600 < found["delay_ms"] < 1200
     assert worker.try_file(0, "webrtc", 1) == {"file": 1, "text": "", "decode_ms": 0.0, "delay_ms": None}
+
+
+class _Slow(FakeEngine):
+    """Says that its decodes took so long."""
+
+    def __init__(self, decode_ms: float) -> None:
+        super().__init__()
+        self.decode_ms = decode_ms
+
+    def decode(self, audio: Samples, start_sample: int) -> Transcript:
+        return replace(super().decode(audio, start_sample), decode_ms=self.decode_ms)
+
+
+def _predicted_ms(decode_ms: float, endpoint: EndpointSettings) -> float:
+    engine = _Slow(decode_ms)
+    engine.load()
+    (clip,) = commands(1, 5)
+    speech = np.concatenate((clip.samples, np.zeros(16_000, np.int16)))
+    delay_ms = Worker(Settings(endpoint=endpoint), engine, [speech]).try_file(0, "webrtc", 0)["delay_ms"]
+    assert isinstance(delay_ms, float)
+    return delay_ms
+
+
+@pytest.mark.parametrize(
+    ("decode_ms", "speculate_after_ms", "more_ms"),
+    [
+        (540.0, 150, 0),  # it fits
+        (800.0, 150, 250),  # it outlasts the pause
+        (1700.0, 150, 1700),  # not worth beginning in the pause
+        (540.0, 0, 540),  # no decodes in pauses
+        (540.0, 700, 540),  # nor where the hangover is over by then
+    ],
+)
+def test_a_delay_is_predicted_with_the_decode_in_the_pause_that_the_settings_allow(
+    decode_ms: float, speculate_after_ms: int, more_ms: float
+) -> None:
+    endpoint = EndpointSettings(hangover_ms=700, speculate_after_ms=speculate_after_ms, tail_ms=140)
+    assert _predicted_ms(decode_ms, endpoint) - _predicted_ms(0.0, endpoint) == pytest.approx(more_ms)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "told"),
+    [
+        (EndpointSettings(), "(700 ms), plus what of the last utterance's decode does not fit into the pause"),
+        (EndpointSettings(tail_ms=300), "in which it begins after 300 ms"),
+        (EndpointSettings(speculate_after_ms=0), "which begins at the endpoint"),
+        (EndpointSettings(mode="adaptive"), "(700 ms, as where text and voice say nothing)"),
+    ],
+)
+def test_how_delays_are_predicted_is_told(endpoint: EndpointSettings, told: str) -> None:
+    assert told in delay_told(endpoint)
 
 
 def _setting(scratch: Path, seconds: float) -> Setting:

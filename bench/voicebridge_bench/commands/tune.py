@@ -77,6 +77,9 @@ def command(**options: Any) -> int:
     or the time is up. Ctrl-C ends it with what is known so far. Without --corpus it speaks of synthesised commands and
     the small Whisper only, which shows how it works and recommends nothing for people.
 
+    Delays are predicted with your settings of `endpoint`: a decode that fits into the pause before the endpoint
+    (from speculate_after_ms on) costs nothing after it.
+
     Exit status: 0 recommended, also when time was up, 1 nothing recommended, 69 nothing to try, 130 ended early.
     """
     wanted = TuneOptions(**options)
@@ -120,7 +123,15 @@ def _tune(wanted: TuneOptions) -> "TuneResult":
         deadline = began + 60 * wanted.minutes
         try_all(trials, Setting(spoken, settings, models_dir, Path(scratch), deadline), progress)
     frame = Frame(
-        host, corpus, len(spoken), wanted.seed, wanted.allowed_points, 60 * wanted.minutes, began, [*left_out, *unfit]
+        host,
+        corpus,
+        len(spoken),
+        wanted.seed,
+        wanted.allowed_points,
+        60 * wanted.minutes,
+        began,
+        [*left_out, *unfit],
+        settings.endpoint,
     )
     return sum_up(trials, frame)
 

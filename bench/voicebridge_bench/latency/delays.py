@@ -1,23 +1,41 @@
 """Delays and their parts, from what was played, what was stored and what was read. Pure.
 
-A delay runs from the true end of speech to the moment at which the text was read from the daemon. Its parts:
+A delay runs from the true end of speech to the moment at which the text was read from the daemon. Its parts follow
+each other, so that they add up to it, and none is less than nothing:
+
+    endpoint  true end of speech to the endpoint: hearing and hangover
+    queue     endpoint to commit, without the decode: wake-ups, both commits, waiting for the engine
+    decode    what of the engine's run lies after the endpoint
+    delivery  from the commit, whose writing to the disk is in it, to the text read by whoever reads along
+
+A decode that began in the pause (``early``) lies within the endpoint's part as far as it fits. The record does not say
+when it began: it is taken to have begun when it was ordered, after ``endpoint.speculate_after_ms`` of silence (or
+``tail_ms``); what it really waited for then counts as queue. Its text was ready at the endpoint when that silence and
+the decode are no longer than the hangover.
+
+Of the endpoint's part two figures are told beside it:
 
     hearing   true end of speech to the end that the detector saw: the microphone's buffers and the detector's lateness;
               less than nothing where the detector lets the speech end before its last faint samples
-    hangover  the silence that must follow (`endpoint.hangover_ms`)
-    queue     from the endpoint to the commit, without the decode: wake-ups, both commits, waiting for the engine
-    decode    one run of the engine
-    delivery  from the commit to the text read by whoever reads along
+    hangover  the silence that must follow. With ``endpoint.mode = "adaptive"`` the record does not tell how long that
+              was for a text from the pause: it is the longest of the settings' three for which there was time
 
-Hangover, queue and decode together are the delay that the database has; hearing and delivery it cannot see. The
-moments inside the daemon are those of its anchors, which a block of audio ties to the clock: hearing may have up to a
-block too much or too little, and the queue the same the other way round. The total is not touched by that.
+The moments inside the daemon are those of its anchors, which a block of audio ties to the clock: the endpoint's part
+may have up to a block too much or too little, and the queue the same the other way round, but never less than nothing.
+The total is not touched by that.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-PARTS = ("hearing", "hangover", "queue", "decode", "delivery")
+from voicebridge.settings import EndpointSettings
+from voicebridge_bench.pauses import begins_after_ms
+
+PARTS = ("endpoint", "queue", "decode", "delivery")
+BESIDE = ("hearing", "hangover", "stored", "decoded")
+"""Told beside the parts: the delay that the database has, and all of the engine's run."""
+BLOCK_MS = 40
+"""By so much the anchors may be off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +52,8 @@ class Stored:
     decode_ms: float | None
     delay_ms: float | None
     text: str
+    early: bool = False
+    """Whether its text is that of a decode in the pause before its endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +73,20 @@ class Delay:
     text: str
     heard: str
     total_ms: float
-    hearing_ms: float
-    hangover_ms: float
+    endpoint_ms: float
     queue_ms: float
     decode_ms: float
+    """After the endpoint."""
     delivery_ms: float
+    hearing_ms: float
+    hangover_ms: float
+    stored_ms: float
+    """The delay that the database has: from the end that the detector saw to the commit."""
+    decoded_ms: float
+    """All of the engine's run."""
+    early: bool
+    ready: bool
+    """Whether its text was there at the endpoint."""
     detector_ms: float | None
     """The detector's part of hearing: its end of speech after the true one, by samples."""
 
@@ -82,7 +111,7 @@ NOT_DELIVERED = "not delivered"
 
 
 def match(
-    spoken: Sequence[Spoken], stored: Sequence[Stored], read_at: Mapping[int, float], hangover_ms: float
+    spoken: Sequence[Spoken], stored: Sequence[Stored], read_at: Mapping[int, float], endpoint: EndpointSettings
 ) -> Matched:
     """Find for each piece the utterance that holds its end: the last one that it overlaps in time."""
     delays: list[Delay] = []
@@ -95,7 +124,7 @@ def match(
         if reason:
             left_out.setdefault(reason, []).append(piece.text)
         else:
-            delays.append(_delay(piece, over[-1], read_at[over[-1].utterance_id], hangover_ms))
+            delays.append(_delay(piece, over[-1], read_at[over[-1].utterance_id], endpoint))
     return Matched(delays, left_out)
 
 
@@ -104,7 +133,8 @@ def _why_not(piece: Spoken, utterance: Stored | None, following: Spoken | None, 
         return NO_UTTERANCE
     if following is not None and utterance.ended_at > following.began_at:
         return TWO_IN_ONE
-    if utterance.speech_ended_at < piece.ended_at - EARLY_SECONDS:
+    too_early = utterance.speech_ended_at < piece.ended_at - EARLY_SECONDS
+    if too_early or read_at.get(utterance.utterance_id, piece.ended_at) < piece.ended_at:
         return END_NOT_HEARD
     if utterance.status != "done":
         return REJECTED
@@ -114,19 +144,46 @@ def _why_not(piece: Spoken, utterance: Stored | None, following: Spoken | None, 
     return "" if measured and utterance.utterance_id in read_at else NOT_DELIVERED
 
 
-def _delay(piece: Spoken, utterance: Stored, read_at: float, hangover_ms: float) -> Delay:
+def _delay(piece: Spoken, utterance: Stored, read_at: float, endpoint: EndpointSettings) -> Delay:
     assert utterance.delay_ms is not None
     assert utterance.decode_ms is not None
-    committed_at = utterance.speech_ended_at + utterance.delay_ms / 1000
-    after = None if piece.end_sample is None else (utterance.speech_end_sample - piece.end_sample) / 16
+    hangover_ms = _hangover_ms(utterance.delay_ms, utterance.decode_ms, endpoint, early=utterance.early)
+    ready_ms = _ready_ms(utterance.decode_ms, endpoint) if utterance.early else None
+    ended_ms, total_ms = 1000 * (utterance.speech_ended_at - piece.ended_at), 1000 * (read_at - piece.ended_at)
+    # One moment is never before the one that leads to it, whatever the anchors say.
+    endpoint_ms = min(max(ended_ms + hangover_ms, 0.0), total_ms)
+    committed_ms = min(max(ended_ms + utterance.delay_ms, endpoint_ms), total_ms)
+    left_ms = utterance.decode_ms if ready_ms is None else min(max(ready_ms - hangover_ms, 0.0), utterance.decode_ms)
+    decode_ms = min(left_ms, committed_ms - endpoint_ms)
     return Delay(
         text=piece.text,
         heard=utterance.text,
-        total_ms=1000 * (read_at - piece.ended_at),
-        hearing_ms=1000 * (utterance.speech_ended_at - piece.ended_at),
+        total_ms=total_ms,
+        endpoint_ms=endpoint_ms,
+        queue_ms=committed_ms - endpoint_ms - decode_ms,
+        decode_ms=decode_ms,
+        delivery_ms=total_ms - committed_ms,
+        hearing_ms=ended_ms,
         hangover_ms=hangover_ms,
-        queue_ms=utterance.delay_ms - hangover_ms - utterance.decode_ms,
-        decode_ms=utterance.decode_ms,
-        delivery_ms=1000 * (read_at - committed_at),
-        detector_ms=after,
+        stored_ms=utterance.delay_ms,
+        decoded_ms=utterance.decode_ms,
+        early=utterance.early,
+        ready=ready_ms is not None and ready_ms <= hangover_ms,
+        detector_ms=None if piece.end_sample is None else (utterance.speech_end_sample - piece.end_sample) / 16,
     )
+
+
+def _ready_ms(decode_ms: float, endpoint: EndpointSettings) -> float:
+    """Return after how much silence the text of a decode in the pause is there."""
+    return (begins_after_ms(endpoint) or 0.0) + decode_ms
+
+
+def _hangover_ms(delay_ms: float, decode_ms: float, endpoint: EndpointSettings, *, early: bool) -> float:
+    """Return how long was waited; see above."""
+    usual_ms = float(endpoint.hangover_ms)
+    if endpoint.mode == "fixed" or not early:
+        return usual_ms  # without a text from the pause nothing could say otherwise
+    # The verdict is there with the text, and comes too late when the usual hangover is over.
+    shortest_ms = min(max(float(endpoint.hangover_min_ms), _ready_ms(decode_ms, endpoint)), usual_ms)
+    possible = [ms for ms in (usual_ms, float(endpoint.hangover_max_ms)) if ms <= delay_ms + BLOCK_MS]
+    return max([shortest_ms, *possible])

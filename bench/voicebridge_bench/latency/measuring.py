@@ -11,18 +11,19 @@ from typing import IO, Literal, Protocol
 
 from voicebridge.domain.errors import DeviceError, VoicebridgeError
 from voicebridge.domain.units import SAMPLE_RATE, samples_to_seconds
-from voicebridge.settings import Settings
+from voicebridge.settings import EndpointSettings, Settings
 from voicebridge.settings.layers import load
 from voicebridge_bench.components.host import is_busy, look
 from voicebridge_bench.corpora.levels import END_DEFINITION
 from voicebridge_bench.latency.busy import busy
 from voicebridge_bench.latency.child import Child
-from voicebridge_bench.latency.delays import PARTS, Matched, Spoken, match
+from voicebridge_bench.latency.delays import BESIDE, PARTS, Matched, Spoken, match
 from voicebridge_bench.latency.microphone import VirtualMicrophone
 from voicebridge_bench.latency.paced import Paced
 from voicebridge_bench.latency.results import LatencyResult, PieceDelay, SourceTold, Spread, spread_of
 from voicebridge_bench.latency.script import Script, arrange
 from voicebridge_bench.latency.stored import pending, read_stored
+from voicebridge_bench.pauses import longest_hangover_ms
 from voicebridge_bench.playlist import Piece
 from voicebridge_bench.words import words_right
 
@@ -34,11 +35,17 @@ LATE_SECONDS = 0.1
 DELAY_DEFINITION = "from the true end of speech to the moment at which the text was read from the daemon's output"
 TOLD = (
     "endpoint.hangover_ms",
+    "endpoint.mode",
+    "endpoint.hangover_min_ms",
+    "endpoint.hangover_max_ms",
+    "endpoint.speculate_after_ms",
+    "endpoint.tail_ms",
     "vad.mode",
     "audio.block_ms",
     "audio.latency_ms",
     "whisper.beam_size",
     "whisper.threads",
+    "whisper.window",
 )
 
 
@@ -119,11 +126,11 @@ class _Heard:
 def measure(order: Order, settings: Settings, scratch: Path, progress: Callable[[str, float], None]) -> LatencyResult:
     """Measure once; Ctrl-C ends it with what was measured until then. Raises VoicebridgeError."""
     began, machine = time.monotonic(), look()
-    script = arrange(order.pieces, order.count, settings.endpoint.hangover_ms, order.seed)
+    script = arrange(order.pieces, order.count, longest_hangover_ms(settings.endpoint), order.seed)
     progress("starting the daemon", 0.0)
     room, reason = find_room(order.source)
     try:
-        found = _hear(order, script, room, (settings.endpoint.hangover_ms, scratch), progress)
+        found = _hear(order, script, room, (settings.endpoint, scratch), progress)
     finally:
         room.close()
     right = [words_right(delay.text, delay.heard) for delay in found.matched.delays]
@@ -145,6 +152,8 @@ def measure(order: Order, settings: Settings, scratch: Path, progress: Callable[
         words=sum(words for _, words in right),
         words_right=sum(hits for hits, _ in right),
         figures=figures_of(found.matched),
+        ready_share=share_of([delay.ready for delay in found.matched.delays]),
+        early_share=share_of([delay.early for delay in found.matched.delays]),
         delays=[PieceDelay(**asdict(delay)) for delay in found.matched.delays],
         left_out=found.matched.left_out,
         warnings=[warning for warning in (is_busy(machine), _loaded(order), _late(room.latest_seconds)) if warning],
@@ -152,10 +161,10 @@ def measure(order: Order, settings: Settings, scratch: Path, progress: Callable[
 
 
 def _hear(
-    order: Order, script: Script, room: Room, way: tuple[int, Path], progress: Callable[[str, float], None]
+    order: Order, script: Script, room: Room, way: tuple[EndpointSettings, Path], progress: Callable[[str, float], None]
 ) -> _Heard:
-    """Have a daemon hear a script; ``way`` is its hangover in milliseconds, and where it may keep things."""
-    hangover_ms, scratch = way
+    """Have a daemon hear a script; ``way`` is when it ends an utterance, and where it may keep things."""
+    endpoint, scratch = way
     state = scratch / "state"
     environment = {**os.environ, **room.environment()}
     with Child([*order.options, "--state-dir", str(state)], room.arguments, environment, scratch / "log") as child:
@@ -166,12 +175,12 @@ def _hear(
             progress(f"playing {minutes:.1f} minutes in real time ({room.name})", 0.1)
             interrupted = _interrupted(lambda: room.play(script))
             # What ended just before an interruption may have no endpoint yet.
-            until = time.monotonic() - hangover_ms / 1000 - CUT_SECONDS
+            until = time.monotonic() - longest_hangover_ms(endpoint) / 1000 - CUT_SECONDS
             interrupted = _interrupted(lambda: _settle(child, state)) or interrupted
         child.leave()
     read_at = {said.told["id"]: said.read_at for said in child.said if "id" in said.told}
     ready = next((said.told for said in child.said if said.told.get("event") == "engine_ready"), {})
-    matched = match(_spoken(script, room, until), read_stored(state), read_at, hangover_ms)
+    matched = match(_spoken(script, room, until), read_stored(state), read_at, endpoint)
     return _Heard(matched, str(ready.get("engine", "")), str(ready.get("model", "")), interrupted)
 
 
@@ -194,12 +203,16 @@ def figures_of(matched: Matched) -> dict[str, Spread]:
     rows = [asdict(delay) for delay in matched.delays]
     if not rows:
         return {}
-    values = {part: [row[f"{part}_ms"] for row in rows] for part in ("total", *PARTS)}
-    values["stored"] = [row["hangover_ms"] + row["queue_ms"] + row["decode_ms"] for row in rows]
+    values = {part: [row[f"{part}_ms"] for row in rows] for part in ("total", *PARTS, *BESIDE)}
     detector = [row["detector_ms"] for row in rows if row["detector_ms"] is not None]
     if detector:
         values["detector"] = detector
     return {name: spread_of(samples) for name, samples in values.items()}
+
+
+def share_of(said: Sequence[bool]) -> float | None:
+    """Return how many of them are true, 0 to 1; None of none."""
+    return sum(said) / len(said) if said else None
 
 
 def settings_for(options: Sequence[str]) -> Settings:

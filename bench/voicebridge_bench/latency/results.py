@@ -36,11 +36,22 @@ class PieceDelay(Record):
     text: str
     heard: str
     total_ms: float
-    hearing_ms: float
-    hangover_ms: float
+    endpoint_ms: float
+    """This and the next three add up to the total."""
     queue_ms: float
     decode_ms: float
+    """What of the decode lies after the endpoint."""
     delivery_ms: float
+    hearing_ms: float
+    hangover_ms: float
+    """Within ``endpoint_ms``, with ``hearing_ms``."""
+    stored_ms: float
+    decoded_ms: float
+    """All of the decode."""
+    early: bool
+    """Whether it was decoded in the pause before its endpoint."""
+    ready: bool
+    """Whether its text was there at the endpoint."""
     detector_ms: float | None
 
 
@@ -60,7 +71,8 @@ class SourceTold(Record):
 class LatencyResult(Record):
     """All of it."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
+    """1 counted the hangover and all of a decode in the pause."""
     kind: Literal["voicebridge-bench latency"] = "voicebridge-bench latency"
     created_at: str
     seconds: float
@@ -82,7 +94,12 @@ class LatencyResult(Record):
     words: int
     words_right: int
     figures: dict[str, Spread]
-    """``total`` and its parts; ``stored`` is the delay that the database has."""
+    """``total`` and its parts; beside them ``hearing``, ``hangover``, ``stored`` (the delay that the database has) and
+    ``decoded`` (all of the decode)."""
+    ready_share: float | None
+    """Of the pieces with a delay, those whose text was there at the endpoint, 0 to 1; null where none has one."""
+    early_share: float | None
+    """Those that were decoded in the pause before it."""
     delays: list[PieceDelay]
     left_out: dict[str, list[str]]
     """Pieces without a delay, by reason."""
@@ -116,7 +133,7 @@ def schema() -> dict[str, Any]:
     """Return the JSON Schema of a result."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "urn:voicebridge:bench:latency:1",
+        "$id": "urn:voicebridge:bench:latency:2",
         **LatencyResult.model_json_schema(mode="serialization"),
     }
 

@@ -6,11 +6,13 @@ from voicebridge_bench.latency.results import LatencyResult, Spread
 
 ROWS = {
     "total": "end of speech to text",
-    "hearing": "  hearing: microphone and detector",
-    "hangover": "  hangover",
+    "endpoint": "  to the endpoint",
     "queue": "  queue: commits and waiting",
-    "decode": "  decode",
+    "decode": "  decode after the endpoint",
     "delivery": "  delivery to the reader",
+    "hearing": "of the first: microphone, detector",
+    "hangover": "of the first: hangover",
+    "decoded": "all of the decode, in pauses too",
     "stored": "as the database has it",
     "detector": "the detector alone, by samples",
 }
@@ -32,6 +34,11 @@ def lines(result: LatencyResult) -> Iterator[str]:
             yield _row(title, result.figures[name])
     if not result.figures:
         yield "No delay could be measured."
+    if result.ready_share is not None and result.early_share is not None:
+        yield (
+            f"{result.ready_share:.0%} of the texts were ready at the endpoint; "
+            f"{result.early_share:.0%} were decoded in the pause before it."
+        )
     withheld = {told for spread in result.figures.values() for what, told in spread.withheld.items() if what == "p99"}
     yield from (f"p99 is not given: {told}." for told in sorted(withheld))
     yield f"{result.words_right} of {result.words} words of these pieces were right."

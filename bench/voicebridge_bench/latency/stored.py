@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from voicebridge.domain.timeline import Anchor, Timeline
+from voicebridge.domain.utterance import DecodeKind
 from voicebridge.settings import paths
 from voicebridge.store.database import open_database
 from voicebridge_bench.latency.delays import Stored
@@ -48,6 +49,7 @@ def stored_of(rows: Sequence[Mapping[str, Any]], anchors: Sequence[Mapping[str, 
             decode_ms=row["decode_ms"],
             delay_ms=row["delay_ms"],
             text=row["text"] or "",
+            early=row["decode_kind"] == DecodeKind.SPECULATIVE,
         )
         for row in rows
     ]

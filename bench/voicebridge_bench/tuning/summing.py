@@ -3,13 +3,16 @@
 import math
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from voicebridge.pipeline.decode_pace import MOST_HANGOVERS
+from voicebridge.settings import EndpointSettings
 from voicebridge_bench.accuracy import NORMALISATION
 from voicebridge_bench.components.host import is_busy
 from voicebridge_bench.components.results import Host
+from voicebridge_bench.pauses import begins_after_ms
 from voicebridge_bench.tuning.candidates import VAD_MODES, Candidate
 from voicebridge_bench.tuning.results import CandidateResult, Round, TuneResult
 from voicebridge_bench.tuning.scores import ALIKE, FEWEST_FOR_P95, Score, choose, difference, finalists
@@ -17,10 +20,7 @@ from voicebridge_bench.tuning.trying import Trials
 
 FEW_FILES = 10
 FEW_WORDS = 100
-DELAY = (
-    "true end of speech to the end that the detector sees, plus endpoint.hangover_ms, plus the decode of the last "
-    "utterance; a microphone, commits and delivery come on top (`voicebridge-bench latency` measures them: about 0.1 s)"
-)
+ON_TOP = "a microphone, commits and delivery come on top (`voicebridge-bench latency` measures them: about 0.1 s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class Frame:
     budget_seconds: float
     began: float
     left_out: list[str]
+    endpoint: EndpointSettings = field(default_factory=EndpointSettings)
+    """By which the delays were predicted."""
 
 
 def sum_up(trials: Trials, frame: Frame) -> TuneResult:
@@ -50,7 +52,7 @@ def sum_up(trials: Trials, frame: Frame) -> TuneResult:
         host=frame.host,
         corpus=frame.corpus,
         corpus_files=frame.corpus_files,
-        delay=DELAY,
+        delay=delay_told(frame.endpoint),
         normalisation=NORMALISATION,
         seed=frame.seed,
         allowed_points=frame.allowed_points,
@@ -64,6 +66,21 @@ def sum_up(trials: Trials, frame: Frame) -> TuneResult:
         settings={} if recommended is None else settings_of(recommended),
         warnings=_warnings(trials, frame, chosen),
     )
+
+
+def delay_told(endpoint: EndpointSettings) -> str:
+    """Return how delays are predicted with these settings, in a sentence without its full stop."""
+    told = "true end of speech to the end that the detector sees, plus "
+    usual = ", as where text and voice say nothing" if endpoint.mode == "adaptive" else ""
+    told += f"endpoint.hangover_ms ({endpoint.hangover_ms} ms{usual}), plus "
+    begins_ms = begins_after_ms(endpoint)
+    if begins_ms is None:
+        return f"{told}the decode of the last utterance, which begins at the endpoint; {ON_TOP}"
+    told += (
+        f"what of the last utterance's decode does not fit into the pause, in which it begins after {begins_ms:g} ms "
+    )
+    told += f"(endpoint.speculate_after_ms, tail_ms), or all of it where it takes more than {MOST_HANGOVERS:g} times "
+    return f"{told}what is left of the pause and so begins at the endpoint; {ON_TOP}"
 
 
 def dislike(candidate: Candidate) -> float:

@@ -19,6 +19,7 @@ from voicebridge.settings import Settings
 from voicebridge.vad.factory import build_detector
 from voicebridge_bench.corpora.levels import end_of_speech
 from voicebridge_bench.corpora.offline import heard
+from voicebridge_bench.pauses import left_ms
 
 
 class Worker:
@@ -50,7 +51,8 @@ class Worker:
         delay_ms = None
         if found:
             late_ms = (found[-1].speech.end - end_of_speech(samples)) / 16
-            delay_ms = late_ms + self._settings.endpoint.hangover_ms + decode_ms
+            endpoint = self._settings.endpoint
+            delay_ms = late_ms + endpoint.hangover_ms + left_ms(decode_ms, endpoint)
         return {"file": file, "text": " ".join(texts), "decode_ms": all_ms, "delay_ms": delay_ms}
 
     def _utterances(self, mode: str, file: int) -> list[Ended]:

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from tests.bench.runs import MACHINE
 from voicebridge.cli import guarded
-from voicebridge.domain.errors import VoicebridgeError
+from voicebridge.domain.errors import ExitCode, VoicebridgeError
 from voicebridge_bench.cli import COMMANDS, group
 from voicebridge_bench.commands import quick as command_module
 from voicebridge_bench.components.host import look
@@ -47,6 +47,46 @@ def test_words_and_turns_are_measured_with_the_small_whisper(tmp_path: Path) -> 
     assert any("cut off, adaptive" in line for line in show.lines(result))
     assert result.decoded.device in ("cpu", "cuda")
     assert any(line.startswith(f"decoded on {result.decoded.device} (default); ") for line in show.lines(result))
+
+
+def _status(folder: Path, *arguments: str) -> int:
+    return guarded(group, ["quick", *arguments, "--json", str(folder / "quick.json")])
+
+
+def test_a_part_without_a_goal_is_measured_and_that_is_all_that_was_asked(tmp_path: Path) -> None:
+    assert _status(tmp_path, "--part", "turns", "--sentences", "2") == ExitCode.OK
+    result = QuickResult.model_validate_json((tmp_path / "quick.json").read_text(encoding="utf-8"))
+    assert result.outcome is Outcome.PASSED
+    assert result.because == "everything was measured; none of it has a goal."
+
+
+def test_a_part_that_keeps_no_weights_does_not_ask_where_they_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOICEBRIDGE_ENDPOINT__HANGOVER_MS", "never")
+    assert _status(tmp_path, "--part", "turns", "--part", "delay", "--sentences", "2") == ExitCode.FAILURE
+    result = QuickResult.model_validate_json((tmp_path / "quick.json").read_text(encoding="utf-8"))
+    assert [part.state for part in result.parts] == ["ran", "broken"]
+    assert "endpoint.hangover_ms" in result.parts[1].reason
+
+
+@pytest.mark.parametrize("part", ["turns", "words", "speculation", "partials"])
+def test_a_part_that_lacks_speech_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert _status(tmp_path, "--part", part, "--commands", "2", "--sentences", "2") == ExitCode.UNAVAILABLE
+    result = QuickResult.model_validate_json((tmp_path / "quick.json").read_text(encoding="utf-8"))
+    assert result.parts[0].state == "skipped"
+    assert "apt install espeak-ng" in result.parts[0].reason
+
+
+def test_what_a_daemon_lacks_leaves_its_part_out(tmp_path: Path) -> None:
+    talk = pairs.Talk(1, tmp_path, lambda _what, _share: None, model=tmp_path / "none", rounds=1)
+    with pytest.raises(VoicebridgeError, match="ended with status 69") as error:
+        pairs.hold(talk, {"once": ()})
+    assert error.value.code is ExitCode.UNAVAILABLE
+    assert "not on disk" in error.value.advice or "model" in error.value.advice
 
 
 def test_without_a_cuda_device_nothing_is_measured_on_one_and_that_is_said(tmp_path: Path) -> None:
@@ -99,7 +139,7 @@ def test_a_daemon_that_cannot_begin_is_one_clear_error(tmp_path: Path) -> None:
 def test_a_part_that_breaks_leaves_the_others_alone(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("no directory")
     wish = measuring.Wish(("delay", "turns"), "tiny", 1, (1,), 3, 1, 1, 6.0)
-    result = measuring.measure(wish, measuring.Place(tmp_path / "cache", tmp_path, lambda _what, _share: None))
+    result = measuring.measure(wish, measuring.Place(lambda: tmp_path / "cache", tmp_path, lambda _what, _share: None))
     assert [part.state for part in result.parts] == ["broken", "ran"]
     assert result.outcome is Outcome.FAILED
     assert any("BROKEN" in line for line in show.lines(result))
@@ -111,7 +151,7 @@ def test_an_interruption_keeps_what_was_measured(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     wish = measuring.Wish(("words", "turns"), "tiny", 1, (1,), 3, 1, 1, 6.0)
-    result = measuring.measure(wish, measuring.Place(tmp_path, tmp_path, progress))
+    result = measuring.measure(wish, measuring.Place(lambda: tmp_path, tmp_path, progress))
     (part,) = result.parts
     assert (part.name, part.state) == ("words", "skipped")
     assert [figure.name for figure in part.figures] == ["words.clean", "words.10_dB"]

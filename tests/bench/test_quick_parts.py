@@ -79,7 +79,7 @@ def test_a_figure_without_a_value_is_not_judged() -> None:
     assert (figure.verdict, figure.because) == (Verdict.NOT_JUDGED, "too few")
 
 
-def test_a_run_passes_only_when_a_goal_was_met_and_nothing_is_missing() -> None:
+def test_a_run_passes_when_no_goal_was_missed_and_nothing_is_missing() -> None:
     met, missed = judged(_claimed(1.0), AT_MOST), judged(_claimed(99.0), AT_MOST)
     unjudged, without = judged(_claimed(None), AT_MOST), judged(_claimed(1.0))
     assert outcome_of([_part(met, without)])[0] is Outcome.PASSED
@@ -87,7 +87,8 @@ def test_a_run_passes_only_when_a_goal_was_met_and_nothing_is_missing() -> None:
     assert outcome_of([_part(met), _part(state="broken", name="lag")]) == (Outcome.FAILED, "broken: lag.")
     assert outcome_of([_part(met), _part(state="skipped", name="lag")])[0] is Outcome.INCOMPLETE
     assert outcome_of([_part(met, unjudged)])[0] is Outcome.INCOMPLETE
-    assert outcome_of([_part(without)])[0] is Outcome.INCOMPLETE
+    assert outcome_of([_part(without)])[0] is Outcome.PASSED
+    assert outcome_of([_part()])[0] is Outcome.INCOMPLETE
 
 
 def test_ways_are_timed_in_turns_and_another_goes_first_each_time() -> None:

@@ -52,7 +52,8 @@ class Wish:
 class Place:
     """Where models are kept, where the run may write, and who is told how far it is."""
 
-    cache: Path
+    cache: Callable[[], Path]
+    """Asked by the parts that need weights only: it may have to read the settings."""
     scratch: Path
     progress: Progress
 
@@ -118,7 +119,7 @@ def _opened(name: str, wish: Wish, place: Place) -> tuple[Iterable[QuickFigure],
     scratch = place.scratch / name
     if name in ("delay", "overhead", "lag"):
         place.progress(f"weights of size {wish.size}", 0.0)
-        model = weights.random_model(place.cache, wish.size)
+        model = weights.random_model(place.cache(), wish.size)
         facts: dict[str, Value] = {"model": model.name, "weights": RANDOM}
         return _with_random(name, wish, place, model), facts
     if name in ("speculation", "partials"):

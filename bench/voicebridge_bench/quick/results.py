@@ -119,8 +119,10 @@ def outcome_of(parts: Sequence[QuickPart]) -> tuple[Outcome, str]:
     gaps = [f"{part.name} was skipped" for part in parts if part.state == "skipped"]
     gaps += [f"{figure.name} was not judged" for figure in figures if figure.verdict is Verdict.NOT_JUDGED]
     met = sum(figure.verdict is Verdict.MET for figure in figures)
-    if gaps or not met:
-        return Outcome.INCOMPLETE, f"{'; '.join(gaps) or 'nothing was held against a goal'}."
+    if gaps or not figures:
+        return Outcome.INCOMPLETE, f"{'; '.join(gaps) or 'nothing was measured'}."
+    if not met:
+        return Outcome.PASSED, "everything was measured; none of it has a goal."
     return Outcome.PASSED, f"all {met} goals were met."
 
 

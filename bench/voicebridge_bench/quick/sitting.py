@@ -125,7 +125,11 @@ def finish(child: "subprocess.Popen[str]", spec: Spec, seconds: float) -> Noted:
         child.wait()
     if status:
         log = (folder / "log").read_text(encoding="utf-8", errors="replace")
-        raise VoicebridgeError(f"The daemon ended with status {status}.", log[-LAST_CHARACTERS:].strip())
+        # What is missing there is missing here.
+        code = ExitCode(status) if status in set(ExitCode) else None
+        raise VoicebridgeError(
+            f"The daemon ended with status {status}.", log[-LAST_CHARACTERS:].strip(), exit_code=code
+        )
     return Noted(**json.loads((folder / "noted.json").read_text(encoding="utf-8")))
 
 

@@ -123,6 +123,28 @@ def test_partials_that_nobody_would_see_are_refused(home: Home, two: Path, optio
     assert "--partials needs a terminal, or --json." in done.stderr
 
 
+@pytest.mark.parametrize("source", ["--file", "--stdin"])
+def test_partials_of_what_is_read_faster_than_it_was_said_are_refused(home: Home, two: Path, source: str) -> None:
+    done = home.run(*WHISPER, "run", source, *([two] if source == "--file" else []), "--json", "--partials")
+    assert done.returncode == ExitCode.USAGE
+    assert "--partials needs speech at the pace of time: add --realtime." in done.stderr
+    assert not home.state.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ((*WHISPER, "-s", "partials.mode=off"), "partials.mode is off."),
+        (SPHINX, "with PocketSphinx they take too long"),
+    ],
+)
+def test_why_no_partials_come_is_told_once(home: Home, settings: tuple[str, ...], why: str) -> None:
+    short = write_wav(home.path / "short.wav", silence(0.5))
+    done = home.run(*settings, "run", "--file", short, "--realtime", "--json", "--partials")
+    assert done.returncode == ExitCode.OK
+    assert done.stderr.count(f"no partials are made: {why}") == 1
+
+
 def test_quiet_prints_nothing_and_stores_all_the_same(home: Home, two: Path) -> None:
     done = home.run(*WHISPER, "run", "--file", two, "--quiet")
     assert done.stdout == ""

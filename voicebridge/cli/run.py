@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from voicebridge.audio.pcm import SampleFormat
     from voicebridge.cli.live import JsonPrinter, LivePrinter
     from voicebridge.daemon.assembly import SourceMaker
+    from voicebridge.daemon.session import Started
     from voicebridge.settings.layers import Loaded
 
 FORMATS = ("s16le", "s24le", "s32le", "f32le", "f64le", "u8")
@@ -45,6 +46,11 @@ class RunOptions:
         if self.silent:
             return False
         return self.partials is True if self.as_json else self.partials is not False and sys.stdout.isatty()
+
+    @property
+    def paced(self) -> bool:
+        """Whether the source keeps the pace of time; what is read faster has no open utterance worth a decode."""
+        return self.realtime or (self.path is None and not self.from_stdin)
 
     @property
     def silent(self) -> bool:
@@ -77,7 +83,8 @@ class RunOptions:
 @click.option(
     "--partials/--no-partials",
     default=None,
-    help="Print what is being said before it ends, or not (default: on a terminal, without --json).",
+    help="Print what is being said before it ends, or not (default: on a terminal, without --json); a file or standard "
+    "input needs --realtime for it.",
 )
 @click.option("--service", is_flag=True, help="Run as a service: see below.")
 @click.pass_obj
@@ -104,6 +111,8 @@ def command(invocation: Invocation, /, **options: Any) -> int:
         raise click.UsageError("--service prints nothing: it goes without --json and --live.")
     if wanted.partials and not wanted.reads_partials:
         raise click.UsageError("--partials needs a terminal, or --json.")
+    if wanted.partials and not wanted.paced:
+        raise click.UsageError("--partials needs speech at the pace of time: add --realtime.")
     return _hear(invocation, wanted)
 
 
@@ -127,6 +136,16 @@ def _printer(settings: Settings, wanted: RunOptions) -> "JsonPrinter | LivePrint
     if wanted.as_json:
         return JsonPrinter(transcripts=settings.log.transcripts or not _is_journal(1))
     return LivePrinter(terminal=sys.stdout.isatty())
+
+
+def _why_no_partials(started: "Started", mode: str) -> str:
+    """Return why none will be made though they are asked for; nothing where they will be."""
+    partials = started.daemon.crew.transcriber.early.partials
+    if partials is not None and partials.wanted:
+        return ""
+    if mode == "off":
+        return "partials.mode is off"
+    return 'with PocketSphinx they take too long (partials.mode = "on" makes them all the same)'
 
 
 def _is_journal(descriptor: int) -> bool:
@@ -156,7 +175,14 @@ def _hear(invocation: Invocation, wanted: RunOptions) -> int:
     if printer is None:
         report = hear_session(orders, None, notices=loaded.notices)
     else:
-        report = hear_session(orders, printer.show, printer.greet, loaded.notices)
+        greet = printer.greet
+
+        def begin(started: "Started") -> None:
+            greet(started)
+            if wanted.partials and (why := _why_no_partials(started, loaded.settings.partials.mode)):
+                click.echo(f"voicebridge: no partials are made: {why}.", err=True)
+
+        report = hear_session(orders, printer.show, begin, loaded.notices)
     if printer is not None:
         printer.finish(report)
     if report.error is not None:

@@ -275,8 +275,8 @@ BOUNDS = (
     Family(
         "voicebridge_window_decodes_total",
         Kind.COUNTER,
-        "Decodes by the encoder's window, in pauses thrown away or not: `full`, `short` (and again in full where it was "
-        "not believed), `partial`.",
+        "Decodes by the encoder's window, thrown away or not: `full`, `short` (and again in full where it was not "
+        "believed), `partial`.",
         _counters_named("window_"),
         {"window": listed(("full", "short", "partial"))},
     ),

@@ -29,7 +29,8 @@ _SERVICE = {
     messages.RECOVERED: Explanation(
         "The process before left something behind, and it was put in order",
         "It was killed, or the power went. What was stored is there. An utterance that was open is pending as far as it"
-        " was heard, at most its last second is missing.",
+        " was heard, at most its last second is missing. The words of a text that was stored in the last moment (their"
+        " times and the confidence) are gone for good: the text stays without.",
         "See why it ended: `journalctl -u voicebridge -b -n 100` above this entry. Files named *.unreadable in the"
         " spool are damaged; copy them away if you want to look into them.",
     ),

@@ -285,7 +285,7 @@ BOUNDS = (
         Kind.COUNTER,
         "Short windows that were not believed and decoded again in full, by why.",
         _counters_named("fallback_"),
-        {"reason": "`repetition`, `no_end`, `avg_logprob`, ..."},
+        {"reason": "`repetition`, `no_end`, `avg_logprob`, ..., `gate` (docs/operations.md)"},
     ),
     Family(
         "voicebridge_speculative_decodes_total",

@@ -1,6 +1,7 @@
 """`voicebridge-bench`: figures measured on the owner's own hardware."""
 
 import os
+from typing import Any
 
 import click
 
@@ -29,9 +30,21 @@ COMMANDS = {
 }
 
 
+class Group(LazyGroup):
+    """Says in a line what Ctrl-C, or SIGTERM, has ended where a command has nothing more to say of it."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Ended early: there is no result.", err=True)
+            raise
+
+
 @click.group(
     name="voicebridge-bench",
-    cls=LazyGroup,
+    cls=Group,
     table=COMMANDS,
     package="voicebridge_bench.commands",
     context_settings={"help_option_names": ["-h", "--help"]},

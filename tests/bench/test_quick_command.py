@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import click
 import jsonschema
 import pytest
 from click.testing import CliRunner
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 from tests.bench.runs import MACHINE
 from voicebridge.cli import guarded
 from voicebridge.domain.errors import ExitCode, VoicebridgeError
-from voicebridge_bench.cli import COMMANDS, group
+from voicebridge_bench.cli import COMMANDS, Group, group
 from voicebridge_bench.commands import quick as command_module
 from voicebridge_bench.components.host import look
 from voicebridge_bench.components.results import Outcome
@@ -157,6 +158,26 @@ def test_an_interruption_keeps_what_was_measured(tmp_path: Path) -> None:
     assert [figure.name for figure in part.figures] == ["words.clean", "words.10_dB"]
     assert result.interrupted
     assert any("Ended early" in line for line in show.lines(result))
+
+
+def test_how_far_it_is_grows_over_all_parts(tmp_path: Path) -> None:
+    shares: list[float] = []
+    wish = measuring.Wish(("turns", "turns"), "tiny", 1, (1,), 3, 1, 2, 6.0)
+    measuring.measure(wish, measuring.Place(lambda: tmp_path, tmp_path, lambda _what, share: shares.append(share)))
+    assert shares == [0.0, 0.25, 0.5, 0.75]
+
+
+def test_a_command_that_is_ended_before_it_has_a_result_says_so_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    @click.command("wait")
+    def wait() -> None:
+        raise KeyboardInterrupt
+
+    class Waiting(Group):
+        def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+            return wait
+
+    assert guarded(Waiting(table={"wait": ""}, package=""), ["wait"]) == ExitCode.INTERRUPTED
+    assert capsys.readouterr().err.split("\n")[0] == "Ended early: there is no result."
 
 
 def test_it_says_for_every_option_what_it_is_for() -> None:

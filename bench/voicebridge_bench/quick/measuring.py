@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -63,8 +63,8 @@ def measure(wish: Wish, place: Place) -> QuickResult:
     began, machine, meanwhile = time.monotonic(), look(), Meanwhile()
     parts: list[QuickPart] = []
     interrupted = False
-    for name in wish.parts:
-        part, interrupted = _part(name, wish, place, machine)
+    for number, name in enumerate(wish.parts):
+        part, interrupted = _part(name, wish, _one_of(place, number, len(wish.parts)), machine)
         parts.append(part)
         if interrupted:
             break
@@ -82,6 +82,11 @@ def measure(wish: Wish, place: Place) -> QuickResult:
         because=because,
         interrupted=interrupted,
     )
+
+
+def _one_of(place: Place, number: int, parts: int) -> Place:
+    """Return the place of one of so many parts: what it has done is a share of the whole."""
+    return replace(place, progress=lambda what, share: place.progress(what, (number + share) / parts))
 
 
 def _part(name: str, wish: Wish, place: Place, machine: Host) -> tuple[QuickPart, bool]:

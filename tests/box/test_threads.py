@@ -17,6 +17,8 @@ VITAL = (
 """All but HTTP's."""
 SHORT = {"WatchdogSec": 6.0, "sign": 4.0}
 LONG = {"WatchdogSec": 20.0, "sign": 10.0}
+DECODE_SECONDS = 8.0
+"""What a decode may take before it counts as hung: the transcriber is caught in one now and then."""
 GRAIN_SECONDS = 8.0
 """A dying process writes where its threads stand, systemd notices, starts the next."""
 
@@ -24,13 +26,14 @@ GRAIN_SECONDS = 8.0
 @pytest.fixture
 def impatient(service: Service, figures: Figures) -> dict[str, float]:
     """The service with a short watchdog, so that the short form of the suite is short; the full one takes its own."""
-    if figures.full:
-        return LONG
-    service.drop_in("watchdog", f"[Service]\nWatchdogSec={SHORT['WatchdogSec']:g}\n")
-    service.set(health__sign_of_life_seconds=f"{SHORT['sign']:g}")
+    waits = LONG if figures.full else SHORT
+    if not figures.full:
+        service.drop_in("watchdog", f"[Service]\nWatchdogSec={waits['WatchdogSec']:g}\n")
+    sign, decode = f"{waits['sign']:g}", f"{DECODE_SECONDS:g}"
+    service.set(health__sign_of_life_seconds=sign, engine__decode_deadline_seconds=decode)
     service.restart()
     service.wait_hearing()
-    return SHORT
+    return waits
 
 
 def test_a_frozen_thread_has_the_process_started_again(
@@ -47,6 +50,7 @@ def test_a_frozen_thread_has_the_process_started_again(
         assert name in threads, f"there is no thread {name} among {sorted(threads)}"
         began = time.monotonic()
         limit = impatient["WatchdogSec"] + impatient["sign"] + GRAIN_SECONDS
+        limit += DECODE_SECONDS if name == "transcriber" else 0
         with frozen(service.box, threads[name]):
             try:
                 took[name] = max(took.get(name, 0.0), service.wait_ready_after(began, limit))
@@ -59,6 +63,7 @@ def test_a_frozen_thread_has_the_process_started_again(
     told = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in took.items())
     told += f"; not noticed: {', '.join(stayed)}" if stayed else ""
     bound = f"started again in {impatient['sign']:g} s + {impatient['WatchdogSec']:g} s + {GRAIN_SECONDS:g} s"
+    bound += f"; the transcriber in {DECODE_SECONDS:g} s more"
     count = len(VITAL) * rounds
     figures.note("one thread frozen", count, f"at most: {told}", bound, not stayed)
     figures.note("announced utterances lost by frozen threads", count, f"{len(lost)}", "0", not lost)

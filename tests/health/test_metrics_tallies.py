@@ -68,7 +68,7 @@ def test_gaps_are_counted_by_their_reason() -> None:
 
 def test_rejections_are_counted_by_the_code_of_each_reason() -> None:
     tallies = Tallies()
-    reasons = ("no_speech_prob 0.97 above 0.95", "repetition: 'so' 9 times in a row", "said by something new")
+    reasons = ("no_speech_prob 0.97 above 0.95", "repetition of 1 word 9 times in a row", "said by something new")
     tallies.heed(settled(status=Status.REJECTED, reasons=reasons))
     tallies.heed(settled(status=Status.FAILED, reasons=("empty",)))
     counted = {code: count for code, count in tallies.now().rejections.items() if count}

@@ -43,8 +43,8 @@ def test_an_empty_transcript_is_rejected_as_empty() -> None:
         ),
         ({"avg_logprob": -1.5}, "avg_logprob -1.50 below -1.2"),
         ({"compression_ratio": 3.0}, "compression_ratio 3.00 above 2.4"),
-        ({"text": "thank you " * 4}, "repetition: 'thank you' 4 times in a row"),
-        ({"text": "la " * 8}, "repetition: 'la' 8 times in a row"),
+        ({"text": "thank you " * 4}, "repetition of 2 words 4 times in a row"),
+        ({"text": "la " * 8}, "repetition of 1 word 8 times in a row"),
     ],
 )
 def test_each_sign_of_an_invention_is_a_reason(changed: dict[str, float], reason: str) -> None:

@@ -172,7 +172,7 @@ def test_a_transcript_that_is_not_believed_is_stored_with_its_reasons() -> None:
             assert rig.writer.drain(SECONDS)
         record = rig.store.records[pending.utterance_id]
     assert record.status is Status.REJECTED
-    assert record.reasons == ("repetition: 'go' 20 times in a row",)
+    assert record.reasons == ("repetition of 1 word 20 times in a row",)
     assert transcriber.counters.rejected == 1
 
 

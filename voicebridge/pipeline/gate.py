@@ -55,4 +55,6 @@ def _repetition(text: str, limit: int) -> str:
     count, ngram = longest_repetition(text, longest=LONGEST_NGRAM)
     # A digit string such as "seven seven seven seven" is speech; one word must repeat twice as often to count.
     bound = limit if len(ngram) > 1 else 2 * limit
-    return f"repetition: {' '.join(ngram)!r} {count} times in a row" if count >= bound else ""
+    # Reasons are logged where words are not (log.transcripts): they name none.
+    words = f"{len(ngram)} words" if len(ngram) > 1 else "1 word"
+    return f"repetition of {words} {count} times in a row" if count >= bound else ""

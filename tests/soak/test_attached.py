@@ -202,6 +202,17 @@ def test_what_was_heard_before_and_after_an_end_is_not_the_same(box: Box, seen: 
     assert once(heard) == sorted(heard, key=lambda each: each.life)
 
 
+def test_what_a_session_before_the_soak_has_heard_is_left_out(box: Box, seen: list[Entry]) -> None:
+    box.kill()
+    box.start()
+    service = Service(box.connect, seen.append, unread)
+    service.start()
+    look(service)
+    service.finish()
+    service.leave()
+    assert [entry.session for entry in seen if isinstance(entry, Heard)] == [2]
+
+
 def test_lines_of_error_are_those_of_the_life_that_wrote_them(box: Box, seen: list[Entry]) -> None:
     began = time.monotonic()
     asked: list[tuple[Unit | None, float]] = []

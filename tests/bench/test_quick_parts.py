@@ -17,7 +17,7 @@ from voicebridge_bench.components.results import Outcome, Verdict
 from voicebridge_bench.latency.script import Part, Script
 from voicebridge_bench.quick import lag, partials, sentences, speculation, turns, words
 from voicebridge_bench.quick.contest import in_turns, paired, ratio
-from voicebridge_bench.quick.pairs import HANGOVER_MS, Sitting
+from voicebridge_bench.quick.pairs import Sitting
 from voicebridge_bench.quick.results import Claimed, Goal, QuickFigure, QuickPart, judged, outcome_of
 from voicebridge_bench.quick.script_room import LagWatch
 from voicebridge_bench.quick.sitting import Noted
@@ -54,6 +54,7 @@ def _told(**more: Any) -> Told:
         "settled_at": 12.03,
         "decode_kind": "speculative",
         "decode_ms": 100.0,
+        "decoded_at": 11.8,
         "text": "Turn on the light.",
     }
     return Told(**{**values, **more})
@@ -116,14 +117,14 @@ def test_a_ratio_of_sittings_is_of_their_medians() -> None:
     assert figure.interval[0] > 2
 
 
-def test_a_decode_fitted_when_silence_and_decode_are_within_the_hangover() -> None:
-    assert speculation.has_fitted(_told(decode_ms=HANGOVER_MS - 150))
-    assert not speculation.has_fitted(_told(decode_ms=HANGOVER_MS - 149))
+def test_a_decode_fitted_when_it_was_over_before_the_hangover_was() -> None:
+    assert speculation.has_fitted(_told(endpoint_at=12.0, decoded_at=12.0))
+    assert not speculation.has_fitted(_told(endpoint_at=12.0, decoded_at=12.001, decode_ms=1.0))
     assert not speculation.has_fitted(_told(decode_kind="final"))
 
 
 def test_the_delay_after_the_endpoint_is_that_of_decodes_that_fitted() -> None:
-    late = _told(decode_ms=900.0, settled_at=12.5)
+    late = _told(decoded_at=12.4, settled_at=12.5)
     held = {
         speculation.WITH: [_sitting([_told()] * 20 + [late]) for _ in range(3)],
         speculation.WITHOUT: [_sitting([_told(decode_kind="final", settled_at=12.12)] * 3, 2.0) for _ in range(3)],
@@ -254,6 +255,8 @@ def _heard_script(**stored: Any) -> tuple[Script, Noted]:
     )
     # Of the piece before, two of this one (the second while its text is waited for), and of the next one.
     noted.partial_decodes = [[101.0, 0.5], [102.4, 0.2], [103.85, 0.08], [104.0, 0.1]]
+    # Of the piece before, two of this one (one in a pause that was none), and one after its text.
+    noted.decodes = [[1600, 101.0, 0.5], [33_000, 102.9, 0.2], [33_000, 103.3, 0.25], [33_000, 104.1, 0.1]]
     return script, noted
 
 
@@ -264,6 +267,7 @@ def test_what_became_of_a_piece_is_told_by_samples() -> None:
     assert told.after_block_ms == pytest.approx(99)  # the endpoint is the end of a block, which came 1 ms late
     assert len(told.partials) == 1
     assert told.place == 0
+    assert told.decoded_at == pytest.approx(103.55)
     assert told.partial_decodes_ms == pytest.approx([200, 80])
 
 

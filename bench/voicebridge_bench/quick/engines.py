@@ -11,11 +11,28 @@ from voicebridge.speech.whisper import WhisperEngine
 
 
 class NotingEngine(WhisperEngine):
-    """Notes when each decode of an open utterance began (CLOCK_MONOTONIC), and how many seconds it took."""
+    """Notes when each decode began (CLOCK_MONOTONIC) and how many seconds it took.
 
-    def __init__(self, settings: WhisperSettings, model_path: Path, noted: list[list[float]]) -> None:
+    ``decodes`` gets [first sample, began, seconds], ``partial_decodes`` of open utterances [began, seconds].
+    """
+
+    def __init__(
+        self,
+        settings: WhisperSettings,
+        model_path: Path,
+        decodes: list[list[float]],
+        partial_decodes: list[list[float]],
+    ) -> None:
         super().__init__(settings, model_path)
-        self._noted = noted
+        self._decodes, self._partial_decodes = decodes, partial_decodes
+
+    def decode(self, audio: Samples, start_sample: int) -> Transcript:
+        """Decode as always, and note it."""
+        began = time.monotonic()
+        try:
+            return super().decode(audio, start_sample)
+        finally:
+            self._decodes.append([start_sample, began, time.monotonic() - began])
 
     def decode_partial(self, audio: Samples, start_sample: int) -> Transcript:
         """Decode as always, and note it."""
@@ -23,7 +40,7 @@ class NotingEngine(WhisperEngine):
         try:
             return super().decode_partial(audio, start_sample)
         finally:
-            self._noted.append([began, time.monotonic() - began])
+            self._partial_decodes.append([began, time.monotonic() - began])
 
 
 class InstantEngine:

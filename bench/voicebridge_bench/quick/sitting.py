@@ -77,6 +77,8 @@ class Noted:
     cpu_seconds: float = 0.0
     """Of the whole process while the script was said."""
     gaps: int = 0
+    decodes: list[list[float]] = field(default_factory=list)
+    """Of each decode of a whole utterance its first sample, when it began, and how many seconds it took."""
     partial_decodes: list[list[float]] = field(default_factory=list)
     """When each decode of an open utterance began, and how many seconds it took; of a daemon with its own engine."""
 
@@ -214,7 +216,8 @@ class _Sitting:
         from voicebridge_bench.endurance import BusyEngine
         from voicebridge_bench.quick.engines import InstantEngine, NotingEngine
 
-        engine = NotingEngine(settings.whisper, Path(self._spec.model), self.noted.partial_decodes)
+        noted = self.noted
+        engine = NotingEngine(settings.whisper, Path(self._spec.model), noted.decodes, noted.partial_decodes)
         if self._spec.answers_at_once:
             return InstantEngine(engine)
         if not self._spec.busy_seconds:

@@ -3,16 +3,15 @@
 The endpoint is the moment at which the hangover after the last speech is over, by samples; the delay runs from there to
 the announcement of the text. It holds the rest of the block that the endpoint lies in (40 ms at most), and what the
 measurement itself was late with that block; from the block's arrival on it is told apart.
-A decode fitted when the silence before it and the decode itself together are no longer than the hangover. Both is told
+A decode fitted when it was over by then, whatever it had to wait for before it began. Both is told
 twice: while nobody reads partials, and while somebody does, whose decodes may be in the way.
 """
 
 from collections.abc import Iterator, Sequence
 
-from voicebridge.settings import EndpointSettings
 from voicebridge_bench.latency.results import Spread, spread_of
 from voicebridge_bench.quick.contest import ratio
-from voicebridge_bench.quick.pairs import HANGOVER_MS, Sitting, Talk, cpu_rounds, hold
+from voicebridge_bench.quick.pairs import Sitting, Talk, cpu_rounds, hold
 from voicebridge_bench.quick.results import Claimed, Goal, QuickFigure, judged
 from voicebridge_bench.quick.talks import Told
 
@@ -48,11 +47,9 @@ def figures_of(held: dict[str, list[Sitting]]) -> Iterator[QuickFigure]:
     yield judged(ratio("speculation.cpu", "processor time, with speculation over without", cpu, WITH, WITHOUT))
 
 
-def has_fitted(told: Told, endpoint: EndpointSettings | None = None) -> bool:
-    """Say whether the text was there when the hangover was over."""
-    settings = endpoint or EndpointSettings()
-    silence_ms = max(settings.speculate_after_ms, settings.tail_ms)
-    return told.decode_kind == "speculative" and silence_ms + told.decode_ms <= HANGOVER_MS
+def has_fitted(told: Told) -> bool:
+    """Say whether the decode was over when the hangover was."""
+    return told.decode_kind == "speculative" and told.decoded_at <= told.endpoint_at
 
 
 def _percentiles(way: str, fitted: Sequence[Told]) -> Iterator[QuickFigure]:

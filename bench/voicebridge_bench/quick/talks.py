@@ -1,5 +1,6 @@
 """What is said to a daemon in the parts that hear one, and what became of each piece of it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -28,6 +29,8 @@ class Told:
     decode_kind: str
     decode_ms: float
     text: str
+    decoded_at: float = math.inf
+    """When the decode was over that brought the text; infinite where none was noted."""
     place: int = 0
     """Of the piece in its script."""
     partials: list[dict[str, Any]] = field(default_factory=list)
@@ -102,6 +105,10 @@ def _told(
         decode_kind=settled["decode_kind"],
         decode_ms=settled["decode_ms"] or 0.0,
         text=settled["text"],
+        decoded_at=max(
+            (at + seconds for start, at, seconds in noted.decodes if start == stored["start"] and at <= settled["at"]),
+            default=math.inf,
+        ),
         partials=[one for one in noted.of_kind("partial") if one["start"] == stored["start"]],
         partial_decodes_ms=[
             1000 * seconds for at, seconds in noted.partial_decodes if began_at <= at + seconds and at <= settled["at"]

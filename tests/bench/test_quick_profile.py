@@ -9,6 +9,9 @@ import jsonschema
 import pytest
 
 from tests.bench.runs import MACHINE
+from voicebridge.cli import guarded
+from voicebridge.domain.errors import ExitCode
+from voicebridge_bench.cli import group
 from voicebridge_bench.profiling.flame import svg, tree
 from voicebridge_bench.profiling.measuring import Wish, phase_of, profile
 from voicebridge_bench.profiling.results import SCHEMA_FILE, ProfileResult, schema
@@ -47,6 +50,7 @@ def _result() -> ProfileResult:
         others_cores=0.0,
         warnings=["<busy>"],
         phases=[phase],
+        overrides=['whisper.window="full"'],
     )
 
 
@@ -82,8 +86,9 @@ def test_a_result_is_what_its_schema_says() -> None:
     jsonschema.validate(json.loads(_result().model_dump_json()), shipped)
 
 
-def test_the_text_names_rooms_and_says_that_the_weights_are_random() -> None:
+def test_the_text_names_rooms_and_settings_and_says_that_the_weights_are_random() -> None:
     told = "\n".join(lines(_result()))
+    assert 'settings: whisper.window="full"' in told
     assert "voicebridge.vad" in told
     assert "random weights" in told
 
@@ -132,3 +137,12 @@ def test_an_interruption_keeps_the_phases_that_were_watched(tmp_path: Path) -> N
     assert "Ended early: these phases were watched" in "\n".join(
         lines(_result().model_copy(update={"interrupted": True}))
     )
+
+
+def test_a_setting_that_is_none_is_refused_before_anything_is_watched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = guarded(group, ["profile", "--scratch", str(tmp_path), "--set", "whisper.windo=full"])
+    assert status == ExitCode.SETTINGS
+    assert "whisper.windo" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -1,8 +1,9 @@
 """`voicebridge-bench profile`: where a second of processor time goes."""
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,9 +15,22 @@ if TYPE_CHECKING:
     from voicebridge_bench.profiling.results import PhaseName
     from voicebridge_bench.quick.weights import Size
 
-PHASES = ("silence", "speech", "decode")
+PHASES: "tuple[PhaseName, ...]" = ("silence", "speech", "decode")
 SECONDS = 20.0
 HTML_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileOptions:
+    """The options of the command, by their names."""
+
+    phases: "tuple[PhaseName, ...]"
+    seconds: float
+    size: "Size"
+    scratch: Path | None
+    overrides: tuple[str, ...]
+    html_file: Path | None
+    json_file: Path | None
 
 
 @click.command("profile")
@@ -34,26 +48,23 @@ HTML_FILE = click.Path(path_type=Path, dir_okay=False)
     type=click.Path(path_type=Path, file_okay=False),
     help="Where models are kept between runs. Default: `bench` in the state directory.",
 )
+@click.option("-s", "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set one value in the daemon.")
 @click.option(
     "--html", "html_file", type=HTML_FILE, help="Write the table and the flame graphs, one page, to this file."
 )
 @click.option("--json", "json_file", type=output.JSON_FILE, help="Write the result to this file; - prints it.")
-def command(
-    phases: "tuple[PhaseName, ...]",
-    seconds: float,
-    size: "Size",
-    scratch: Path | None,
-    html_file: Path | None,
-    json_file: Path | None,
-) -> int:
+def command(**options: Any) -> int:
     """Look into a running daemon and tell where its processor time goes, by room, thread and function.
 
-    It needs py-spy, which reads the daemon from outside: pip install py-spy.
+    It needs py-spy, which reads the daemon from outside: pip install py-spy. Two runs with different settings (--set)
+    tell what one of them costs.
 
     Exit status: 0 measured (it judges nothing), 1 the daemon did not begin or ended, 69 py-spy is missing or may not
     look, or espeak-ng is missing, 130 ended early.
     """
-    output.require_writable(html_file, json_file)
+    wanted = ProfileOptions(**options)
+    output.require_writable(wanted.html_file, wanted.json_file)
+    from voicebridge.settings.layers import load
     from voicebridge_bench.profiling import measuring, show
     from voicebridge_bench.profiling.spy import find_spy
 
@@ -63,13 +74,22 @@ def command(
         tempfile.TemporaryDirectory(prefix="vb-profile-") as folder,
         output.progress() as progress,
     ):
-        wanted: tuple[PhaseName, ...] = tuple(dict.fromkeys(phases)) or ("silence", "speech", "decode")
-        wish = measuring.Wish(wanted, seconds, size, cache_folder(scratch), Path(folder), progress)
+        (empty := Path(folder) / "empty.toml").touch()
+        load(empty, wanted.overrides, {})  # what is wrong with them is said before anything is measured
+        wish = measuring.Wish(
+            tuple(dict.fromkeys(wanted.phases)) or PHASES,
+            wanted.seconds,
+            wanted.size,
+            cache_folder(wanted.scratch),
+            Path(folder),
+            progress,
+            wanted.overrides,
+        )
         result, trees = measuring.profile(wish)
-    if html_file is not None:
-        output.write(html_file, show.page(result, trees))
-    if json_file is not None:
-        output.write(json_file, result.model_dump_json(indent=1))
-    if json_file != output.STANDARD_OUTPUT:
+    if wanted.html_file is not None:
+        output.write(wanted.html_file, show.page(result, trees))
+    if wanted.json_file is not None:
+        output.write(wanted.json_file, result.model_dump_json(indent=1))
+    if wanted.json_file != output.STANDARD_OUTPUT:
         click.echo("\n".join(show.lines(result)))
     return ExitCode.INTERRUPTED if result.interrupted else ExitCode.OK

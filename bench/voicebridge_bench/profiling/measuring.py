@@ -55,6 +55,8 @@ class Wish:
     cache: Path
     scratch: Path
     progress: Callable[[str, float], None]
+    overrides: tuple[str, ...] = ()
+    """Settings of the daemon, as KEY=VALUE, over the defaults and over those of a phase."""
 
 
 def profile(wish: Wish) -> tuple[ProfileResult, dict[PhaseName, Node]]:
@@ -83,6 +85,7 @@ def profile(wish: Wish) -> tuple[ProfileResult, dict[PhaseName, Node]]:
         warnings=[line for line in (is_busy(machine), is_disturbed(others, machine.cores_usable)) if line],
         phases=phases,
         interrupted=interrupted,
+        overrides=list(wish.overrides),
     )
     return result, trees
 
@@ -144,7 +147,8 @@ def _watched(wish: Wish, name: PhaseName, model: Path) -> Watched:
     partials = "on" if name == "speech" else "off"
     # Each utterance holds the engine for as long as all of them take to be said: it never rests.
     held = len(script) / 16_000 if name == "decode" else 0.0
-    spec = Spec(str(folder), str(model), (f'partials.mode="{partials}"',), TOKENS, held, watched=True)
+    overrides = (f'partials.mode="{partials}"', *wish.overrides)
+    spec = Spec(str(folder), str(model), overrides, TOKENS, held, watched=True)
     child = begin(spec, script)
     try:
         _wait_for(child.poll, folder / BEGAN)

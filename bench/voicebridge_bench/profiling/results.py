@@ -53,6 +53,8 @@ class ProfileResult(Record):
     others_cores: float
     warnings: list[str]
     phases: list[Phase]
+    overrides: list[str]
+    """Settings that the daemon had over its defaults, as KEY=VALUE."""
     interrupted: bool = False
     """Whether it was ended early; phases that were not watched to their end are left out."""
 

@@ -21,6 +21,8 @@ def lines(result: ProfileResult) -> Iterator[str]:
         f"model {result.model} (random weights: for times only)"
     )
     yield printable(f"{result.tool}; milliseconds of processor time in a second.")
+    if result.overrides:
+        yield f"settings: {printable(', '.join(result.overrides))}"
     for warning in result.warnings:
         yield f"warning: {printable(warning)}"
     if result.phases:

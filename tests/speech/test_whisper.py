@@ -208,8 +208,8 @@ def test_a_prompt_of_the_full_length_leaves_room_for_text() -> None:
     assert transcript.encoder_passes == 1
 
 
-@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 4), (8, 4), (64, 4)])
-def test_all_cores_but_one_decode_but_of_two_both_and_four_at_the_most(cores: int, threads: int) -> None:
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (3, 2), (4, 3), (5, 4), (8, 4), (64, 4)])
+def test_all_cores_but_one_decode_and_four_at_the_most(cores: int, threads: int) -> None:
     assert default_threads(cores) == threads
 
 

@@ -169,7 +169,7 @@ class WhisperSettings(Section):
     compute_type: str = "default"
     """CTranslate2 arithmetic: `default`, `int8`, `float16`, `int8_float16`, `float32`, ..."""
     threads: Annotated[int, Field(ge=0, le=256)] = 0
-    """Threads of one decode; 0 leaves the listener its share: all cores but one, of two both, at most 4."""
+    """Threads of one decode; 0 leaves the listener its share: all cores but one, at most 4, at least 1."""
     beam_size: Annotated[int, Field(ge=1, le=20)] = 5
     """Hypotheses followed at once; 1 is fastest."""
     language: str = "en"

@@ -35,16 +35,16 @@ _TEXT_CONTEXT = 448
 
 
 def default_threads(cores: int | None = None) -> int:
-    """Return how many threads a decode takes when the setting says 0: all cores but one, of two both, at most 4.
+    """Return how many threads a decode takes when the setting says 0: all cores but one, at most 4, at least 1.
 
-    ``cores`` are those that this process may use, when it is not said otherwise. The listener takes a core for some
-    hundred microseconds, 50 times a second, and comes before a thread that computes. On two cores it was late by 7 ms
-    at the 99th percentile beside a decoder with two threads, by 6 ms beside one with one, which took nearly twice as
-    long for it (base size, 10 s window); from three on, what else runs has the core that is left.
+    ``cores`` are those that this process may use, when it is not said otherwise. The one that is left is the
+    listener's, which needs it for some hundred microseconds, 50 times a second. A second thread on two cores would make
+    the encoder faster (95 to 68 ms, base size, 10 s window) and the decoder, which waits for both threads many times a
+    token, slower by more (73 to 214 ms for 8 tokens); on the full window the encoder's gain is the larger one.
     """
     if cores is None:
         cores = len(os.sched_getaffinity(0))
-    return max(1, min(MAX_THREADS, cores if cores == 2 else cores - 1))
+    return max(1, min(MAX_THREADS, cores - 1))
 
 
 def max_new_tokens(seconds: float, prompt_tokens: int) -> int:

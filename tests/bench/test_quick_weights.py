@@ -91,8 +91,8 @@ def test_a_folder_of_somebody_else_in_the_place_of_a_model_is_told_and_left_alon
 
 def test_all_sides_write_the_same_number_of_tokens_in_one_encoder_pass(tiny: Path) -> None:
     contest = delay.Contest(Stopwatch(), tiny, rounds=1, progress=lambda _what, _share: None, lengths_seconds=(1,))
-    ten, four = delay.delays(contest)
-    assert (ten.name, four.name) == ("delay.1s.floor_10s", "delay.1s.floor_4s")
+    ten, four, one = delay.delays(contest)
+    assert (ten.name, four.name, one.name) == ("delay.1s.floor_10s", "delay.1s.floor_4s", "delay.1s.floor_4s.margin_1s")
     assert (ten.parameters["window_seconds"], four.parameters["window_seconds"]) == (10, 4)
     assert ten.parameters["tokens"] == delay.tokens_of(1)
     assert set(ten.sides) == {"plain faster-whisper", "ours, floor 10 s"}

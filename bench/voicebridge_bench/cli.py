@@ -31,14 +31,14 @@ COMMANDS = {
 
 
 class Group(LazyGroup):
-    """Says in a line what Ctrl-C, or SIGTERM, has ended where a command has nothing more to say of it."""
+    """Says in a line that a command was ended early, where it has nothing more to say of it."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo("Ended early: there is no result.", err=True)
+            click.echo("Ended early.", err=True)
             raise
 
 

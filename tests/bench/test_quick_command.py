@@ -177,7 +177,7 @@ def test_a_command_that_is_ended_before_it_has_a_result_says_so_in_a_line(capsys
             return wait
 
     assert guarded(Waiting(table={"wait": ""}, package=""), ["wait"]) == ExitCode.INTERRUPTED
-    assert capsys.readouterr().err.split("\n")[0] == "Ended early: there is no result."
+    assert capsys.readouterr().err.split("\n")[0] == "Ended early."
 
 
 def test_it_says_for_every_option_what_it_is_for() -> None:

@@ -139,6 +139,13 @@ def test_an_interruption_keeps_the_phases_that_were_watched(tmp_path: Path) -> N
     )
 
 
+@pytest.mark.parametrize("setting", ["engine.kind=sphinx", "whisper.model = tiny.en"])
+def test_what_the_bench_decides_cannot_be_set(setting: str, tmp_path: Path) -> None:
+    status = guarded(group, ["profile", "--scratch", str(tmp_path), "--set", setting])
+    assert status == ExitCode.USAGE
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_setting_that_is_none_is_refused_before_anything_is_watched(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

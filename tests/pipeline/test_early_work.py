@@ -11,7 +11,7 @@ from voicebridge.domain.ports import TurnEvidence, TurnVerdict
 from voicebridge.domain.segments import MayEnd
 from voicebridge.domain.utterance import DecodeKind, Transcript, UtteranceKey
 from voicebridge.pipeline.agreement import MOST_WORDS
-from voicebridge.pipeline.early_work import MAX_REASONS, EarlyWork
+from voicebridge.pipeline.early_work import MAX_REASONS, EarlyWork, PartialOrder
 from voicebridge.pipeline.partials import Partials
 from voicebridge.pipeline.pauses import Pauses
 from voicebridge.pipeline.session_clock import SessionClock
@@ -119,6 +119,16 @@ def test_a_partial_order_is_dropped_when_its_utterance_may_end() -> None:
     assert partials.counters.dropped == 1
     early.may_end(KEY, PAUSE)
     assert partials.counters.dropped == 1
+
+
+def test_a_partial_whose_audio_is_gone_was_dropped() -> None:
+    with writing(Rig(paced=True)) as rig:
+        world = World(rig, SlowEngine([0.1]), partials=OFTEN)
+        order = PartialOrder(KEY, Span(0, 16_000))  # of which the ring holds nothing
+        world.transcriber.early_decodes.decode_partial(order, GateSettings(), world.transcriber._timed)
+    assert world.early.partials is not None
+    assert world.early.partials.counters.dropped == 1
+    assert world.engine.decoded == []
 
 
 def test_an_order_says_when_it_was_given() -> None:

@@ -72,8 +72,13 @@ class EarlyDecodes:
     def decode_partial(self, order: PartialOrder, gate: GateSettings, timed: Timed) -> None:
         """Decode what is being said so far, and publish what of it is believed."""
         partials, span, monotonic = self._early.partials, order.span, self._desk.monotonic
+        if partials is None:
+            return
         audio = self._desk.audio.copy(span)
-        if partials is None or audio is None or not partials.begins(monotonic(), order.key):
+        if audio is None:
+            partials.dropped()
+            return
+        if not partials.begins(monotonic(), order.key):
             return
         decode = self._engine.decode_partial if isinstance(self._engine, PartialDecoder) else self._engine.decode
         try:

@@ -154,7 +154,10 @@ class Follower:
         """Polls in which a text was there without its words."""
 
     def poll(self) -> list[UtteranceRecord]:
-        """Return what was settled since the last poll, lowest id first. Raises StoreError."""
+        """Return what was settled since the last poll, lowest id first. Raises StoreError.
+
+        A text that is held for its words comes with a later poll than those after it that had theirs, or have none.
+        """
         room = max(MAX_WAITING - len(self._waiting), 0)
         with told(self._db):
             rows = self._db.conn.execute(

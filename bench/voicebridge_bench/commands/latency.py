@@ -67,7 +67,8 @@ def command(**options: Any) -> int:
     were ready at the endpoint is told.
 
     p99 is given from 100 pieces on (about 8 minutes), p95 from 20. Exit status: 0 measured, 1 less than half of the
-    pieces gave a delay, 130 ended early.
+    pieces gave a delay, 69 the daemon was not ready in 300 s or died, or what it needs cannot be had, 130 ended
+    early.
     """
     wanted = LatencyOptions(**options)
     output.require_writable(wanted.json_file)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PHASES: "tuple[PhaseName, ...]" = ("silence", "speech", "decode")
 SECONDS = 20.0
+MEASURED = ("engine.kind", "whisper.model")
+"""Settings that the bench itself decides."""
 HTML_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -57,12 +59,14 @@ def command(**options: Any) -> int:
     """Look into a running daemon and tell where its processor time goes, by room, thread and function.
 
     It needs py-spy, which reads the daemon from outside: pip install py-spy. Two runs with different settings (--set)
-    tell what one of them costs.
+    tell what one of them costs; engine and model stay those that are measured.
 
     Exit status: 0 measured (it judges nothing), 1 the daemon did not begin or ended, 69 py-spy is missing or may not
     look, or espeak-ng is missing, 130 ended early.
     """
     wanted = ProfileOptions(**options)
+    if taken := [word for word in wanted.overrides if word.partition("=")[0].strip() in MEASURED]:
+        raise click.UsageError(f"{taken[0]}: what is measured is whisper with random weights (--size).")
     output.require_writable(wanted.html_file, wanted.json_file)
     from voicebridge.settings.layers import load
     from voicebridge_bench.profiling import measuring, show
@@ -86,6 +90,8 @@ def command(**options: Any) -> int:
             wanted.overrides,
         )
         result, trees = measuring.profile(wish)
+    if not result.phases:
+        raise KeyboardInterrupt  # before anything was watched: files of an earlier run stay as they are
     if wanted.html_file is not None:
         output.write(wanted.html_file, show.page(result, trees))
     if wanted.json_file is not None:

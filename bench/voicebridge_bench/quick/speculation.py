@@ -1,10 +1,10 @@
 """Part `speculation`: the delay after the endpoint, with decodes that begin while the hangover runs and without.
 
 The endpoint is the moment at which the hangover after the last speech is over, by samples; the delay runs from there to
-the announcement of the text. It holds the rest of the block that the endpoint lies in (40 ms at most), and what the
-measurement itself was late with that block; from the block's arrival on it is told apart.
-A decode fitted when it was over by then, whatever it had to wait for before it began. Both is told
-twice: while nobody reads partials, and while somebody does, whose decodes may be in the way.
+the announcement of the text. It holds the rest of the block that the endpoint lies in (20 of its 40 ms at most), and
+what the measurement itself was late with that block; from the block's arrival on it is told apart. A decode fitted when
+it was over by then, whatever it had to wait for before it began. Both is told twice: while nobody reads partials, and
+while somebody does, whose decodes may be in the way.
 """
 
 from collections.abc import Iterator, Sequence

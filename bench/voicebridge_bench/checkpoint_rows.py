@@ -120,12 +120,14 @@ def by_gaps(records: Sequence[Record], gaps: Sequence[Row], wall_offset: float) 
 
 
 def _backlog(record: Record, heard: Sequence[Heard]) -> Claim:
-    """Return the claim of what waits; the oldest, which is being decoded, is not in it unless that may just change."""
+    """Return the claim of what waits.
+
+    The oldest is being decoded and not in it, unless an early decode, begun before its end, still holds the engine.
+    """
     ways = [(u.audio_seconds, *u.waited(at_of(record))) for u in heard]
     surely = [seconds for seconds, sure, _ in ways if sure]
     perhaps = [seconds for seconds, _, possible in ways if possible]
-    settled = len(surely) == len(perhaps)
-    return Claim(record["backlog_seconds"], sum(surely[1:]), sum(perhaps[1:] if settled else perhaps))
+    return Claim(record["backlog_seconds"], sum(surely[1:]), sum(perhaps))
 
 
 def _bracket(told: float, ways: Sequence[Way], weights: Sequence[float] | None = None) -> Claim:

@@ -31,7 +31,7 @@ def test_a_good_result_is_believed() -> None:
         ({"compression_ratio": 1.2}, "gate compression_ratio 1.50 above 1.2"),
         ({"no_speech_certain": 0.4}, "gate no_speech_prob 0.50 above 0.4"),
         ({"no_speech_prob": 0.4}, "gate no_speech_prob 0.50 above 0.4 with avg_logprob -0.60 below -0.5"),
-        ({"repeated_ngrams": 2}, "gate repetition"),
+        ({"repeated_ngrams": 2}, "gate repetition of 2 words 2 times in a row"),
     ],
 )
 def test_what_a_stricter_gate_would_reject_is_doubted_without_a_word_of_the_text(

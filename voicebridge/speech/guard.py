@@ -89,7 +89,7 @@ def doubt(attempt: Attempt) -> Doubt | None:
 def doubt_of_gate(transcript: Transcript, gate: Gate) -> Doubt | None:
     """Return the first reason of the quality gate not to believe a transcript, None when it does."""
     reasons = gate(transcript)
-    return Doubt(DoubtCode.GATE, reasons[0].partition(":")[0]) if reasons else None
+    return Doubt(DoubtCode.GATE, reasons[0]) if reasons else None
 
 
 def _repetition(text: str) -> Doubt | None:

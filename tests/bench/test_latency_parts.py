@@ -24,13 +24,12 @@ from voicebridge_bench.latency.delays import (
     PARTS,
     REJECTED,
     TWO_IN_ONE,
-    Delay,
     Spoken,
     Stored,
     match,
 )
 from voicebridge_bench.latency.measuring import figures_of, settings_for, share_of
-from voicebridge_bench.latency.results import spread_of
+from voicebridge_bench.latency.results import PieceDelay, spread_of
 from voicebridge_bench.latency.script import arrange
 from voicebridge_bench.latency.stored import stored_of
 from voicebridge_bench.playlist import Piece
@@ -52,7 +51,7 @@ UTTERANCE = Stored(
 )
 
 
-def _one(spoken: Spoken = PIECE, stored: Stored = UTTERANCE, read_at: float = 13.0) -> Delay:
+def _one(spoken: Spoken = PIECE, stored: Stored = UTTERANCE, read_at: float = 13.0) -> PieceDelay:
     (delay,) = match([spoken], [stored], {stored.utterance_id: read_at}, FIXED).delays
     return delay
 

@@ -29,6 +29,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from voicebridge.settings import EndpointSettings
+from voicebridge_bench.latency.results import PieceDelay
 from voicebridge_bench.pauses import begins_after_ms
 
 PARTS = ("endpoint", "queue", "decode", "delivery")
@@ -67,35 +68,10 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True)
-class Delay:
-    """The delay of one piece, in milliseconds."""
-
-    text: str
-    heard: str
-    total_ms: float
-    endpoint_ms: float
-    queue_ms: float
-    decode_ms: float
-    """After the endpoint."""
-    delivery_ms: float
-    hearing_ms: float
-    hangover_ms: float
-    stored_ms: float
-    """The delay that the database has: from the end that the detector saw to the commit."""
-    decoded_ms: float
-    """All of the engine's run."""
-    early: bool
-    ready: bool
-    """Whether its text was there at the endpoint."""
-    detector_ms: float | None
-    """The detector's part of hearing: its end of speech after the true one, by samples."""
-
-
-@dataclass(frozen=True, slots=True)
 class Matched:
     """What became of the pieces."""
 
-    delays: list[Delay]
+    delays: list[PieceDelay]
     left_out: dict[str, list[str]]
     """Pieces without a delay, by reason."""
 
@@ -114,7 +90,7 @@ def match(
     spoken: Sequence[Spoken], stored: Sequence[Stored], read_at: Mapping[int, float], endpoint: EndpointSettings
 ) -> Matched:
     """Find for each piece the utterance that holds its end: the last one that it overlaps in time."""
-    delays: list[Delay] = []
+    delays: list[PieceDelay] = []
     left_out: dict[str, list[str]] = {}
     in_order = sorted(stored, key=lambda one: one.began_at)
     for number, piece in enumerate(spoken):
@@ -144,7 +120,7 @@ def _why_not(piece: Spoken, utterance: Stored | None, following: Spoken | None, 
     return "" if measured and utterance.utterance_id in read_at else NOT_DELIVERED
 
 
-def _delay(piece: Spoken, utterance: Stored, read_at: float, endpoint: EndpointSettings) -> Delay:
+def _delay(piece: Spoken, utterance: Stored, read_at: float, endpoint: EndpointSettings) -> PieceDelay:
     assert utterance.delay_ms is not None
     assert utterance.decode_ms is not None
     hangover_ms = _hangover_ms(utterance.delay_ms, utterance.decode_ms, endpoint, early=utterance.early)
@@ -155,7 +131,7 @@ def _delay(piece: Spoken, utterance: Stored, read_at: float, endpoint: EndpointS
     committed_ms = min(max(ended_ms + utterance.delay_ms, endpoint_ms), total_ms)
     left_ms = utterance.decode_ms if ready_ms is None else min(max(ready_ms - hangover_ms, 0.0), utterance.decode_ms)
     decode_ms = min(left_ms, committed_ms - endpoint_ms)
-    return Delay(
+    return PieceDelay(
         text=piece.text,
         heard=utterance.text,
         total_ms=total_ms,

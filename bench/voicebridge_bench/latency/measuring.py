@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +20,7 @@ from voicebridge_bench.latency.child import Child
 from voicebridge_bench.latency.delays import BESIDE, PARTS, Matched, Spoken, match
 from voicebridge_bench.latency.microphone import VirtualMicrophone
 from voicebridge_bench.latency.paced import Paced
-from voicebridge_bench.latency.results import LatencyResult, PieceDelay, SourceTold, Spread, spread_of
+from voicebridge_bench.latency.results import LatencyResult, SourceTold, Spread, spread_of
 from voicebridge_bench.latency.script import Script, arrange
 from voicebridge_bench.latency.stored import pending, read_stored
 from voicebridge_bench.pauses import longest_hangover_ms
@@ -154,7 +154,7 @@ def measure(order: Order, settings: Settings, scratch: Path, progress: Callable[
         figures=figures_of(found.matched),
         ready_share=share_of([delay.ready for delay in found.matched.delays]),
         early_share=share_of([delay.early for delay in found.matched.delays]),
-        delays=[PieceDelay(**asdict(delay)) for delay in found.matched.delays],
+        delays=found.matched.delays,
         left_out=found.matched.left_out,
         warnings=[warning for warning in (is_busy(machine), _loaded(order), _late(room.latest_seconds)) if warning],
     )
@@ -200,7 +200,7 @@ def _loaded(order: Order) -> str:
 
 def figures_of(matched: Matched) -> dict[str, Spread]:
     """Return the spread of the delays and of their parts; nothing where there is none."""
-    rows = [asdict(delay) for delay in matched.delays]
+    rows = [delay.model_dump() for delay in matched.delays]
     if not rows:
         return {}
     values = {part: [row[f"{part}_ms"] for row in rows] for part in ("total", *PARTS, *BESIDE)}

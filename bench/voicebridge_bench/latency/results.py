@@ -46,13 +46,15 @@ class PieceDelay(Record):
     hangover_ms: float
     """Within ``endpoint_ms``, with ``hearing_ms``."""
     stored_ms: float
+    """The delay that the database has: from the end that the detector saw to the commit."""
     decoded_ms: float
-    """All of the decode."""
+    """All of the engine's run."""
     early: bool
     """Whether it was decoded in the pause before its endpoint."""
     ready: bool
     """Whether its text was there at the endpoint."""
     detector_ms: float | None
+    """The detector's part of hearing: its end of speech after the true one, by samples."""
 
 
 class SourceTold(Record):
